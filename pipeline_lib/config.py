@@ -1,0 +1,248 @@
+"""config.yaml (a mapping) → validated sections: the only definition of the configuration, its defaults and its schema."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline_lib.core.cli import explain
+from pipeline_lib.core.errors import UserError
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, values don't change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Paths(Section):
+    work: str = Field("work", description="folder for everything that can be made again")
+    results: str = Field("results", description="folder for metrics and pages")
+
+
+class Demo(Section):
+    """Size and look of the generated videos of source.kind = demo."""
+
+    train: int = Field(72, ge=0, description="videos to learn from")
+    val: int = Field(24, ge=0, description="videos the threshold and the epoch are chosen on")
+    test: int = Field(24, ge=0, description="videos the result is measured on")
+    min_seconds: float = Field(8.0, ge=4, le=600)
+    max_seconds: float = Field(20.0, ge=4, le=600)
+    width: int = Field(320, ge=64, le=1920, multiple_of=2)
+    height: int = Field(192, ge=64, le=1080, multiple_of=2)
+    fps: int = Field(24, ge=4, le=60)
+    sound: bool = Field(False, description="add a soundtrack of tones")
+
+    @model_validator(mode="after")
+    def _range(self) -> "Demo":
+        if self.max_seconds < self.min_seconds:
+            raise ValueError(f"max_seconds ({self.max_seconds}) is below min_seconds ({self.min_seconds}); raise it")
+        return self
+
+
+class Local(Section):
+    """A folder of videos with sidecar files, for source.kind = local."""
+
+    folder: str = Field("videos", description="NAME.mp4 with NAME.info.json, NAME.en.vtt … beside it (yt-dlp's names)")
+
+
+class SourceOptions(Section):
+    kind: Literal["demo", "local"] = Field("demo", description="where videos come from")
+    queries: list[str] = Field(["*"], min_length=1, description="what to search for; * is everything the source has")
+    limit: int = Field(1_000_000, ge=1, description="hits kept per query")
+    annotations: str | None = Field(None, description="gold file; null asks the source (annotations.json of a folder)")
+    languages: list[str] = Field(["en"], min_length=1, description="caption languages, best first")
+    id_pattern: str = Field(r"[A-Za-z0-9_-]{11}", description="regular expression that a whole video id must match")
+    demo: Demo = Demo()
+    local: Local = Local()
+
+
+class DueDiligence(Section):
+    """Limits beyond which a video is not used."""
+
+    min_seconds: float = Field(1.0, ge=0)
+    max_seconds: float = Field(4 * 3600.0, gt=0)
+    max_pixels: int = Field(4096 * 2304, gt=0, description="width × height")
+    max_bytes: int = Field(8 * 1024**3, gt=0)
+    duration_tolerance: float = Field(0.1, ge=0, le=1, description="share of the declared duration that may be missing")
+
+
+class Frames(Section):
+    every: float = Field(3.0, gt=0, description="seconds between two stored frames")
+    quality: int = Field(95, ge=1, le=100, description="JPEG quality")
+    max_side: int = Field(1280, ge=32, description="longer frames are scaled down to this many pixels")
+
+
+class Objects(Section):
+    """Faster R-CNN R101-C4, 2048-d region features (specs: bottom-up attention, PyTorch port)."""
+
+    boxes: int = Field(10, ge=1, le=300, description="regions kept per frame")
+    short_side: int = Field(600, ge=64, description="pixels")
+    max_side: int = Field(1000, ge=64, description="pixels")
+    proposals: int = Field(300, ge=1, le=1000, description="regions after the proposal network's suppression")
+    confidence: float = Field(0.2, ge=0, le=1)
+    nms: float = Field(0.3, gt=0, le=1, description="overlap above which a box of the same class is dropped")
+
+    @model_validator(mode="after")
+    def _enough(self) -> "Objects":
+        if self.proposals < self.boxes:
+            raise ValueError(f"proposals ({self.proposals}) is below boxes ({self.boxes}); raise it")
+        return self
+
+
+class S3D(Section):
+    """S3D-G over windows of frames: 1024-d per window."""
+
+    fps: float = Field(10.0, gt=0, description="frames sampled per second")
+    frames: int = Field(32, ge=2, multiple_of=2, description="frames per window")
+    stride: int = Field(32, ge=1, description="frames from one window to the next")
+    size: int = Field(224, ge=32, multiple_of=2, description="pixels of the square centre crop")
+    batch: int = Field(8, ge=1, description="windows per forward pass")
+
+
+class Features(Section):
+    device: str = Field("auto", description="auto | cpu | cuda | cuda:1")
+    objects: Objects = Objects()
+    s3d: S3D = S3D()
+
+
+class Weights(Section):
+    """untrained | a name of the registry | the path of a checkpoint."""
+
+    objects: str = "untrained"
+    s3d: str = "untrained"
+    words: str = Field("captions", description="captions = vectors derived from the captions | path of .bin, .txt, .pkl")
+
+
+class Text(Section):
+    dimension: int = Field(300, ge=8, description="of the word vectors derived from captions")
+    context: int = Field(32, ge=3, description="CLIP tokens per sentence including start and end")
+
+
+class CorefData(Section):
+    """How videos become training pairs and evaluation items (specs: milo §1–3)."""
+
+    max_words: int = Field(30, ge=1)
+    look_window: int = Field(1, ge=0, description="caption segments before and after that text and objects are drawn from")
+    candidates: int = Field(5, ge=1, description="objects per training pair")
+    candidates_eval: int = Field(5, ge=1, description="objects per evaluated clip")
+    min_confidence: float = Field(0.6, ge=0, le=1, description="of objects drawn in training")
+    n_pair: int = Field(36, ge=1, description="caption segments drawn per video")
+    standardise: bool = Field(False, description="z-score features with statistics of the training videos; off as published")
+
+
+class CorefModel(Section):
+    dimension: int = Field(6144, ge=8, description="of the joint space")
+    normalise: Literal["candidate_axis", "embedding"] = Field(
+        "embedding", description="what object embeddings are normalised over; candidate_axis as published"
+    )
+    pretrained: str | None = Field(None, description="checkpoint whose matching entries are loaded")
+
+
+class CorefTraining(Section):
+    epochs: int = Field(20, ge=0)
+    batch_videos: int = Field(1, ge=1, description="videos per step; negatives come from all of them")
+    learning_rate: float = Field(1e-4, gt=0)
+    decay: float = Field(1.0, gt=0, le=1, description="learning rate factor per epoch")
+    margin: float = Field(0.1, ge=0)
+    loss: Literal["mmr_text_video+nce_text_object", "nce_video_text+nce_text_object"] = Field(
+        "mmr_text_video+nce_text_object", description="the two published combinations (specs: milo §4)"
+    )
+    temperature: float = Field(1.0, gt=0, description="logits are divided by it; 1 as published")
+    seed: int = 1
+
+
+class CorefEvaluation(Section):
+    """Scoring of (clip, sentence) pairs (specs: milo §5–6)."""
+
+    weight_global: float = Field(0.3, ge=0, le=1, description="a: combined = a·global + (1-a)·regional")
+    temperature: float = Field(1.0, gt=0, description="of the softmax over sentences; 1 as published")
+    thresholds: list[float] = Field(
+        [round(0.01 * i, 2) for i in range(1, 100)], min_length=1, description="tried on val, compared strictly"
+    )
+    min_iou: float = Field(0.5, gt=0, le=1, description="temporal IoU from which a proposal stands for a gold event")
+    bootstrap: int = Field(1000, ge=1, description="resamples of videos behind the 95 % intervals")
+
+
+class Coref(Section):
+    data: CorefData = CorefData()
+    model: CorefModel = CorefModel()
+    training: CorefTraining = CorefTraining()
+    evaluation: CorefEvaluation = CorefEvaluation()
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    paths: Paths = Paths()
+    seed: int = Field(0, ge=0, description="of generated videos and untrained weights")
+    shards: int = Field(4, ge=1, le=100_000, description="units of scheduling; fix it before a large run")
+    max_failed_fraction: float = Field(0.5, ge=0, le=1, description="transient failures in a shard that stop a stage")
+    source: SourceOptions = SourceOptions()
+    due_diligence: DueDiligence = DueDiligence()
+    frames: Frames = Frames()
+    features: Features = Features()
+    weights: Weights = Weights()
+    text: Text = Text()
+    coref: Coref = Coref()
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Config":
+        if self.paths.work == self.paths.results:
+            raise ValueError(f"paths.work and paths.results are both {self.paths.work!r}; give them different folders")
+        if self.coref.data.candidates > self.features.objects.boxes:
+            raise ValueError(
+                f"coref.data.candidates ({self.coref.data.candidates}) exceeds features.objects.boxes "
+                f"({self.features.objects.boxes}); lower the first or raise the second"
+            )
+        return self
+
+
+def load(values: dict[str, Any], *, base: Path | None = None) -> Config:
+    """Validate a mapping; every mistake is named with its key, value and fix in one UserError.
+
+    Args:
+        base: folder that relative paths start from; given, files named by the configuration must exist.
+    """
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        raise UserError(explain(error)) from None
+    if base is not None:
+        for key, path in _files(config):
+            if not (base / path).exists():
+                raise UserError(f"{key} = {path!r}: no such file or folder; correct the path in the configuration")
+    return config
+
+
+def _files(config: Config) -> list[tuple[str, str]]:
+    """(key, path) of everything a configuration expects to find on disk."""
+    weights = config.weights
+    named = [
+        ("weights.objects", weights.objects if _is_path(weights.objects) else None),
+        ("weights.s3d", weights.s3d if _is_path(weights.s3d) else None),
+        ("weights.words", None if weights.words == "captions" else weights.words),
+        ("coref.model.pretrained", config.coref.model.pretrained),
+        ("source.annotations", config.source.annotations),
+        ("source.local.folder", config.source.local.folder if config.source.kind == "local" else None),
+    ]
+    return [(key, path) for key, path in named if path]
+
+
+def _is_path(weights: str) -> bool:
+    return "/" in weights or "." in weights
+
+
+def schema() -> str:
+    """The JSON schema of config.yaml, as committed in workflow/schemas/config.schema.json."""
+    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+
+
+def as_dict(config: BaseModel) -> dict[str, Any]:
+    """Plain values, defaults included."""
+    return config.model_dump(mode="json")
+
+
+if __name__ == "__main__":
+    print(schema(), end="")

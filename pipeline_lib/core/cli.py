@@ -1,0 +1,63 @@
+"""A module's main function → its command line, with the project's exit statuses and one-line errors."""
+
+import errno
+import json
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import typer
+from pydantic import BaseModel, ValidationError
+
+from pipeline_lib.core.errors import StopStage, UserError, one_line
+
+Options = TypeVar("Options", bound=BaseModel)
+USER_ERROR, STOPPED = 2, 3
+
+
+def run(main: Callable[..., Any]) -> None:
+    """Run `main` as a typer command; a UserError prints one line and exits 2, a StopStage exits 3."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command()(main)
+    try:
+        app()
+    except UserError as error:
+        fail(f"error: {one_line(error, 1000)}", USER_ERROR)
+    except StopStage as error:
+        fail(f"stopped: {one_line(error, 1000)}", STOPPED)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        fail(f"stopped: no space left on the disk ({error.filename}); free some and run again, nothing done is lost", STOPPED)
+
+
+def fail(message: str, status: int) -> None:
+    """Print one line on standard error and leave with `status`."""
+    print(message, file=sys.stderr)
+    sys.exit(status)
+
+
+def parse_options(model: type[Options], text: str) -> Options:
+    """Options from a JSON object; keys left out take the model's defaults. Wrong keys or values are a UserError."""
+    try:
+        return model.model_validate(json.loads(text))
+    except ValidationError as error:
+        raise UserError(explain(error)) from None
+    except ValueError as error:
+        raise UserError(f"--options is not a JSON object ({error})") from None
+
+
+def explain(error: ValidationError, prefix: str = "") -> str:
+    """A pydantic error as one line: each key, its value, and what it should be."""
+    parts = []
+    for item in error.errors():
+        key = ".".join([*([prefix] if prefix else []), *map(str, item["loc"])]) or "the configuration"
+        if item["type"] == "extra_forbidden":
+            parts.append(f"{key}: no such key; remove it or correct its spelling")
+        elif isinstance(item["input"], dict):  # a rule over several keys: its message names them
+            parts.append(item["msg"].removeprefix("Value error, "))
+        else:
+            parts.append(f"{key} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
+    return "; ".join(parts)

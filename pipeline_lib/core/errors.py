@@ -1,0 +1,62 @@
+"""The three ways a stage can go wrong → who is told, and whether the run goes on."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a video has no artefact. Closed: every ledger row that is not ok carries one of these."""
+
+    INVALID_ID = "invalid_id"
+    UPSTREAM = "upstream"  # an earlier stage has no artefact of it
+    NOT_FOUND = "not_found"
+    PRIVATE = "private"
+    NETWORK = "network"
+    RATE_LIMITED = "rate_limited"
+    NO_CAPTIONS = "no_captions"
+    BAD_CAPTIONS = "bad_captions"
+    NO_ARTICLE = "no_article"
+    BAD_ARTICLE = "bad_article"
+    MISSING_FILE = "missing_file"
+    EMPTY_FILE = "empty_file"
+    NOT_A_VIDEO = "not_a_video"
+    NO_VIDEO_STREAM = "no_video_stream"
+    TRUNCATED = "truncated"
+    UNDECODABLE = "undecodable"
+    DECODE_TIMEOUT = "decode_timeout"
+    TOO_LARGE = "too_large"
+    TOO_LONG = "too_long"
+    TOO_SHORT = "too_short"
+    OUT_OF_MEMORY = "out_of_memory"
+    NOT_FINITE = "not_finite"
+    NO_GPU = "no_gpu"
+    DISK_FULL = "disk_full"
+    INTERNAL = "internal"  # a fault of this program; the detail says which
+
+
+#: Reasons that say nothing about the video itself: tried again on the next run, and many of them stop the stage.
+TRANSIENT = frozenset(
+    {Reason.NETWORK, Reason.RATE_LIMITED, Reason.OUT_OF_MEMORY, Reason.NO_GPU, Reason.DISK_FULL, Reason.INTERNAL}
+)
+
+
+class ItemError(Exception):
+    """One video can't be processed: becomes a ledger row with this reason, and the shard goes on."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        self.reason = Reason(reason)
+        self.detail = one_line(detail)
+        super().__init__(f"{self.reason}: {self.detail}" if self.detail else str(self.reason))
+
+
+class UserError(Exception):
+    """A person's mistake (configuration, missing file, wrong weights): one line that says the fix, exit status 2."""
+
+
+class StopStage(Exception):
+    """The stage can't go on for a reason that is no video's fault; what is done is kept, exit status 3."""
+
+
+def one_line(text: object, limit: int = 300) -> str:
+    """Any text as one printable line of at most `limit` characters."""
+    flat = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
