@@ -37,23 +37,33 @@ class Demo(Section):
     @model_validator(mode="after")
     def _range(self) -> "Demo":
         if self.max_seconds < self.min_seconds:
-            raise ValueError(f"max_seconds ({self.max_seconds}) is below min_seconds ({self.min_seconds}); raise it")
+            raise ValueError(
+                f"max_seconds ({self.max_seconds}) is below min_seconds ({self.min_seconds}); raise it"
+            )
         return self
 
 
 class Local(Section):
     """A folder of videos with sidecar files, for source.kind = local."""
 
-    folder: str = Field("videos", description="NAME.mp4 with NAME.info.json, NAME.en.vtt … beside it (yt-dlp's names)")
+    folder: str = Field(
+        "videos", description="NAME.mp4 with NAME.info.json, NAME.en.vtt … beside it (yt-dlp's names)"
+    )
 
 
 class SourceOptions(Section):
     kind: Literal["demo", "local"] = Field("demo", description="where videos come from")
-    queries: list[str] = Field(["*"], min_length=1, description="what to search for; * is everything the source has")
+    queries: list[str] = Field(
+        ["*"], min_length=1, description="what to search for; * is everything the source has"
+    )
     limit: int = Field(1_000_000, ge=1, description="hits kept per query")
-    annotations: str | None = Field(None, description="gold file; null asks the source (annotations.json of a folder)")
+    annotations: str | None = Field(
+        None, description="gold file; null asks the source (annotations.json of a folder)"
+    )
     languages: list[str] = Field(["en"], min_length=1, description="caption languages, best first")
-    id_pattern: str = Field(r"[A-Za-z0-9_-]{11}", description="regular expression that a whole video id must match")
+    id_pattern: str = Field(
+        r"[A-Za-z0-9_-]{11}", description="regular expression that a whole video id must match"
+    )
     demo: Demo = Demo()
     local: Local = Local()
 
@@ -65,7 +75,9 @@ class DueDiligence(Section):
     max_seconds: float = Field(4 * 3600.0, gt=0)
     max_pixels: int = Field(4096 * 2304, gt=0, description="width × height")
     max_bytes: int = Field(8 * 1024**3, gt=0)
-    duration_tolerance: float = Field(0.1, ge=0, le=1, description="share of the declared duration that may be missing")
+    duration_tolerance: float = Field(
+        0.1, ge=0, le=1, description="share of the declared duration that may be missing"
+    )
 
 
 class Frames(Section):
@@ -103,6 +115,7 @@ class S3D(Section):
 
 class Features(Section):
     device: str = Field("auto", description="auto | cpu | cuda | cuda:1")
+    gpus: int = Field(0, ge=0, description="GPUs that a feature or training job asks the scheduler for")
     objects: Objects = Objects()
     s3d: S3D = S3D()
 
@@ -112,7 +125,9 @@ class Weights(Section):
 
     objects: str = "untrained"
     s3d: str = "untrained"
-    words: str = Field("captions", description="captions = vectors derived from the captions | path of .bin, .txt, .pkl")
+    words: str = Field(
+        "captions", description="captions = vectors derived from the captions | path of .bin, .txt, .pkl"
+    )
 
 
 class Text(Section):
@@ -124,12 +139,20 @@ class CorefData(Section):
     """How videos become training pairs and evaluation items (specs: milo §1–3)."""
 
     max_words: int = Field(30, ge=1)
-    look_window: int = Field(1, ge=0, description="caption segments before and after that text and objects are drawn from")
+    look_window: int = Field(
+        1, ge=0, description="caption segments before and after that text and objects are drawn from"
+    )
     candidates: int = Field(5, ge=1, description="objects per training pair")
     candidates_eval: int = Field(5, ge=1, description="objects per evaluated clip")
     min_confidence: float = Field(0.6, ge=0, le=1, description="of objects drawn in training")
     n_pair: int = Field(36, ge=1, description="caption segments drawn per video")
-    standardise: bool = Field(False, description="z-score features with statistics of the training videos; off as published")
+    standardise: bool = Field(
+        False, description="z-score features with statistics of the training videos; off as published"
+    )
+    fold_case: bool = Field(
+        False, description="look up words that aren't known as written in lower case; off as published"
+    )
+    cache_videos: int = Field(512, ge=0, description="videos whose features are kept in memory")
 
 
 class CorefModel(Section):
@@ -150,7 +173,13 @@ class CorefTraining(Section):
         "mmr_text_video+nce_text_object", description="the two published combinations (specs: milo §4)"
     )
     temperature: float = Field(1.0, gt=0, description="logits are divided by it; 1 as published")
-    seed: int = 1
+    negative_weighting: bool = Field(
+        False, description="weight the margin loss by hard_negative_rate, with batch_videos > 1"
+    )
+    hard_negative_rate: float = Field(
+        0.5, gt=0, lt=1, description="share of same-video pairs in the negatives' weight"
+    )
+    seed: int = Field(1, ge=0)
 
 
 class CorefEvaluation(Section):
@@ -159,9 +188,13 @@ class CorefEvaluation(Section):
     weight_global: float = Field(0.3, ge=0, le=1, description="a: combined = a·global + (1-a)·regional")
     temperature: float = Field(1.0, gt=0, description="of the softmax over sentences; 1 as published")
     thresholds: list[float] = Field(
-        [round(0.01 * i, 2) for i in range(1, 100)], min_length=1, description="tried on val, compared strictly"
+        [round(0.01 * i, 2) for i in range(1, 100)],
+        min_length=1,
+        description="tried on val, compared strictly",
     )
-    min_iou: float = Field(0.5, gt=0, le=1, description="temporal IoU from which a proposal stands for a gold event")
+    min_iou: float = Field(
+        0.5, gt=0, le=1, description="temporal IoU from which a proposal stands for a gold event"
+    )
     bootstrap: int = Field(1000, ge=1, description="resamples of videos behind the 95 % intervals")
 
 
@@ -178,7 +211,9 @@ class Config(Section):
     paths: Paths = Paths()
     seed: int = Field(0, ge=0, description="of generated videos and untrained weights")
     shards: int = Field(4, ge=1, le=100_000, description="units of scheduling; fix it before a large run")
-    max_failed_fraction: float = Field(0.5, ge=0, le=1, description="transient failures in a shard that stop a stage")
+    max_failed_fraction: float = Field(
+        0.5, ge=0, le=1, description="transient failures in a shard that stop a stage"
+    )
     source: SourceOptions = SourceOptions()
     due_diligence: DueDiligence = DueDiligence()
     frames: Frames = Frames()
@@ -190,7 +225,9 @@ class Config(Section):
     @model_validator(mode="after")
     def _possible(self) -> "Config":
         if self.paths.work == self.paths.results:
-            raise ValueError(f"paths.work and paths.results are both {self.paths.work!r}; give them different folders")
+            raise ValueError(
+                f"paths.work and paths.results are both {self.paths.work!r}; give them different folders"
+            )
         if self.coref.data.candidates > self.features.objects.boxes:
             raise ValueError(
                 f"coref.data.candidates ({self.coref.data.candidates}) exceeds features.objects.boxes "
@@ -212,7 +249,9 @@ def load(values: dict[str, Any], *, base: Path | None = None) -> Config:
     if base is not None:
         for key, path in _files(config):
             if not (base / path).exists():
-                raise UserError(f"{key} = {path!r}: no such file or folder; correct the path in the configuration")
+                raise UserError(
+                    f"{key} = {path!r}: no such file or folder; correct the path in the configuration"
+                )
     return config
 
 

@@ -18,7 +18,9 @@ USER_ERROR, STOPPED = 2, 3
 
 def run(main: Callable[..., Any]) -> None:
     """Run `main` as a typer command; a UserError prints one line and exits 2, a StopStage exits 3."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
+    )
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(main)
     try:
@@ -30,7 +32,10 @@ def run(main: Callable[..., Any]) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        fail(f"stopped: no space left on the disk ({error.filename}); free some and run again, nothing done is lost", STOPPED)
+        fail(
+            f"stopped: no space left on the disk ({error.filename}); free some and run again, nothing done is lost",
+            STOPPED,
+        )
 
 
 def fail(message: str, status: int) -> None:

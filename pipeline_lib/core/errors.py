@@ -35,7 +35,14 @@ class Reason(StrEnum):
 
 #: Reasons that say nothing about the video itself: tried again on the next run, and many of them stop the stage.
 TRANSIENT = frozenset(
-    {Reason.NETWORK, Reason.RATE_LIMITED, Reason.OUT_OF_MEMORY, Reason.NO_GPU, Reason.DISK_FULL, Reason.INTERNAL}
+    {
+        Reason.NETWORK,
+        Reason.RATE_LIMITED,
+        Reason.OUT_OF_MEMORY,
+        Reason.NO_GPU,
+        Reason.DISK_FULL,
+        Reason.INTERNAL,
+    }
 )
 
 

@@ -64,7 +64,10 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any, *, indent: int | None = 1, sort_keys: bool = True) -> None:
     """Write strict JSON (no NaN) atomically, keys sorted unless told otherwise, so that equal values give equal bytes."""
-    write_text(path, json.dumps(value, indent=indent, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(
+        path,
+        json.dumps(value, indent=indent, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False) + "\n",
+    )
 
 
 def read_json(path: Path) -> Any:

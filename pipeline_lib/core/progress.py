@@ -12,7 +12,9 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-def track(items: Iterable[T], what: str, total: int | None = None, unit: str = "videos", interval: float = 30.0) -> Iterator[T]:
+def track(
+    items: Iterable[T], what: str, total: int | None = None, unit: str = "videos", interval: float = 30.0
+) -> Iterator[T]:
     """Yield the items of `items`, showing progress on standard error.
 
     Args:
@@ -29,13 +31,20 @@ def track(items: Iterable[T], what: str, total: int | None = None, unit: str = "
 
 
 def _bar(items: Iterable[T], what: str, total: int | None, unit: str) -> Iterator[T]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+    )
     with Progress(*columns, TimeRemainingColumn(), transient=True) as progress:
         task = progress.add_task(what, total=total, rate="")
         start = time.monotonic()
         for done, item in enumerate(items, 1):
             yield item
-            progress.update(task, advance=1, rate=f"{done / max(time.monotonic() - start, 1e-9):.2f} {unit}/s")
+            progress.update(
+                task, advance=1, rate=f"{done / max(time.monotonic() - start, 1e-9):.2f} {unit}/s"
+            )
 
 
 def _lines(items: Iterable[T], what: str, total: int | None, unit: str, interval: float) -> Iterator[T]:

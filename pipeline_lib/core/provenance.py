@@ -10,7 +10,17 @@ from typing import Any
 
 import pipeline_lib
 
-PACKAGES = ("torch", "torchvision", "numpy", "av", "h5py", "pyarrow", "open_clip_torch", "scikit-learn", "snakemake")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "av",
+    "h5py",
+    "pyarrow",
+    "open_clip_torch",
+    "scikit-learn",
+    "snakemake",
+)
 
 
 def record(config: Any, *, specs: dict[str, Any], weights: dict[str, Any], device: str) -> dict[str, Any]:
@@ -52,4 +62,6 @@ def commit() -> str | None:
 
 
 def _git(folder: Path, *words: str) -> str:
-    return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
+    ).stdout.strip()

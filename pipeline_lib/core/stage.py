@@ -91,13 +91,20 @@ def run_stage(
             if row is None:
                 before = sources[video_id] if sources else None
                 path = root / str(before.artefact) if before and before.artefact else None
-                key = before.sha256 or before.source_sha256 if before else version(video_id) if version else ""
+                key = (
+                    before.sha256 or before.source_sha256 if before else version(video_id) if version else ""
+                )
                 row = loop.bring(Item(video_id, entries[video_id], path, key))
             rows.append(replace(row, spec=spec.id))
             _stop_if_hopeless(rows, len(entries), max_failed_fraction, spec.stage)
         ledger.write(out, rows)
     counts = Counter(str(row.reason or row.status) for row in rows)
-    log.info("%s %s: %s", spec.stage, out.stem, ", ".join(f"{n} {what}" for what, n in counts.most_common()) or "empty shard")
+    log.info(
+        "%s %s: %s",
+        spec.stage,
+        out.stem,
+        ", ".join(f"{n} {what}" for what, n in counts.most_common()) or "empty shard",
+    )
     return {row.video_id: row for row in rows}
 
 
@@ -110,7 +117,11 @@ def _blocked(
     for rows in [*([sources] if sources is not None else []), *gates]:
         row = rows.get(video_id)
         if row is None or not row.ok:
-            why = f"{row.reason}: {row.detail or ''}".strip(": ") if row else "not in the ledger of the stage before"
+            why = (
+                f"{row.reason}: {row.detail or ''}".strip(": ")
+                if row
+                else "not in the ledger of the stage before"
+            )
             return Row(video_id, SKIPPED, Reason.UPSTREAM, one_line(why.removeprefix(f"{Reason.UPSTREAM}: ")))
     return None
 
@@ -164,7 +175,12 @@ class _Loop:
         start = time.monotonic()
         row = self._try(item, artefact)
         attempts = 1 + (old.attempts if old else 0)
-        row = replace(row, source_sha256=item.source_sha256, seconds=round(time.monotonic() - start, 3), attempts=attempts)
+        row = replace(
+            row,
+            source_sha256=item.source_sha256,
+            seconds=round(time.monotonic() - start, 3),
+            attempts=attempts,
+        )
         self._note(row)
         return row
 
@@ -205,7 +221,9 @@ class _Loop:
                 os.close(handle)
         except OSError as error:
             if error.errno in _NO_SPACE:
-                raise StopStage(f"{self.spec.stage}: no space left in {self.folder}; free some and run again") from error
+                raise StopStage(
+                    f"{self.spec.stage}: no space left in {self.folder}; free some and run again"
+                ) from error
             raise
 
 

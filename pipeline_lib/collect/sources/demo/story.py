@@ -87,7 +87,8 @@ class Story:
     def segments(self) -> list[Segment]:
         """The captions in the file contract's form."""
         return [
-            {"start": start, "duration": round(end - start, 3), "text": text} for start, end, text in self.captions
+            {"start": start, "duration": round(end - start, 3), "text": text}
+            for start, end, text in self.captions
         ]
 
 
@@ -109,7 +110,14 @@ def write(outline: Outline) -> Story:
     shown = _events(outline, rng)
     shots = _shots(outline, shown, rng)
     sentences, coreference = _article(outline.split, shown, rng)
-    return Story(outline, shots, _captions(outline, shots, rng), sentences, coreference, _proposals(outline, shots, rng))
+    return Story(
+        outline,
+        shots,
+        _captions(outline, shots, rng),
+        sentences,
+        coreference,
+        _proposals(outline, shots, rng),
+    )
 
 
 def _events(outline: Outline, rng: Random) -> list[Event]:
@@ -149,9 +157,7 @@ def _shots(outline: Outline, shown: list[Event], rng: Random) -> tuple[Shot, ...
     lengths = [low + d * (high - low) for d, (low, high) in zip(draws, ranges, strict=True)]
     scale = outline.frames / sum(lengths)  # = fps unless the video is too short or too long for the ranges
     cuts = [round(sum(lengths[:i]) * scale) for i in range(len(lengths) + 1)]
-    return tuple(
-        Shot(cuts[i], cuts[i + 1], shown[i // 2] if i % 2 else None) for i in range(len(lengths))
-    )
+    return tuple(Shot(cuts[i], cuts[i + 1], shown[i // 2] if i % 2 else None) for i in range(len(lengths)))
 
 
 def _captions(outline: Outline, shots: tuple[Shot, ...], rng: Random) -> tuple[tuple[float, float, str], ...]:

@@ -19,12 +19,13 @@ class Wording(NamedTuple):
     article: tuple[str, ...]  # written about it afterwards, in words that captions mostly use as well
 
 
+# The stop list that some tasks use (Glasgow's, in scikit-learn) holds "fire": flames and smoke must say it too.
 # {the}: "the red truck", {a}: "a red truck", {many}: "red trucks", {at}: "at the harbour", {place}: "the harbour"
 WORDINGS = {
     "burn": Wording(
         "Fire", "burns", "burn burning flames smoke",
-        ("{a} is burning", "flames rise from {the}", "{the} is on fire", "smoke and flames over {the}"),
-        ("A fire destroyed {a} {at}", "{a} burned {at}", "Flames and smoke covered {a} {at}"),
+        ("{a} is burning", "flames rise from {the}", "{the} is on fire and smoke rises", "smoke and flames over {the}"),
+        ("A fire with high flames destroyed {a} {at}", "{a} burned in thick smoke {at}", "Flames and smoke covered {a} {at}"),
     ),
     "flood": Wording(
         "Flood", "under water", "flooded flooding water",
@@ -34,12 +35,12 @@ WORDINGS = {
     "explode": Wording(
         "Explosion", "explodes", "explode exploding blast",
         ("{a} explodes", "an explosion hits {the}", "a bright blast at {the}", "pieces of {the} after the blast"),
-        ("{a} exploded {at}", "An explosion hit {a} {at}", "A blast destroyed {a} {at}"),
+        ("{a} exploded in a blast {at}", "An explosion hit {a} {at}", "A blast destroyed {a} {at}"),
     ),
     "collapse": Wording(
         "Collapse", "collapses", "collapsing rubble",
         ("{a} collapses", "{the} is falling to rubble", "dust and rubble under {the}", "{the} falls apart"),
-        ("{a} collapsed {at}", "{a} fell apart {at}", "Only rubble and dust remained of {a} {at}"),
+        ("{a} collapsed to rubble {at}", "{a} fell apart {at}", "Only rubble and dust remained of {a} {at}"),
     ),
     "march": Wording(
         "Parade", "on parade", "march marching",
@@ -59,14 +60,14 @@ WORDINGS = {
     "celebrate": Wording(
         "Celebration", "celebrated", "celebrate party confetti",
         ("confetti falls on {the}", "a party around {the}", "we celebrate {a}", "{the} in colourful confetti"),
-        ("A party was held around {a} {at}", "Confetti fell on {a} {at}", "{a} was celebrated {at}"),
+        ("A party was held around {a} {at}", "Confetti fell on {a} {at}", "{a} was celebrated with confetti {at}"),
     ),
 }  # fmt: skip
 PREPOSITIONS = {
     "harbour": "at", "desert": "in", "forest": "in", "street": "in",
     "mountain": "on", "square": "on", "field": "in", "stadium": "in",
 }  # fmt: skip
-CLOSER_LOOKS = ("you can see {the} {at}", "we are {at} with {the}", "this is {the} {at}")
+CLOSER_LOOKS = ("you can see {the} {at}", "we are {at} with {the}", "this is one of the {many} {at}")
 STUDIO = (
     "welcome back to the evening news", "now to our next story", "here is what happened today", "stay with us",
     "our reporter has more", "good evening from the studio", "and there is more news", "let us look at this",

@@ -1,4 +1,4 @@
-"""Nothing → the demo's world: what can appear, what can happen to it and where, and which pairs are held out."""
+"""The demo's world: what can appear, what can happen to it and where → events; and the pairs held out."""
 
 from dataclasses import dataclass
 
@@ -38,14 +38,14 @@ class Event:
     def shared(self, other: "Event") -> int:
         """How many of noun, type, colour and place two events have in common, 0…4."""
         mine = (self.noun, self.type, self.colour, self.place)
-        return sum(a == b for a, b in zip(mine, (other.noun, other.type, other.colour, other.place), strict=True))
+        return sum(
+            a == b for a, b in zip(mine, (other.noun, other.type, other.colour, other.place), strict=True)
+        )
 
 
 def _pairs(*diagonals: int) -> tuple[Pair, ...]:
     """The pairs on some diagonals of the noun × type table: each noun and each type once per diagonal."""
-    return tuple(
-        (noun, TYPES[(i + d) % len(TYPES)]) for i, noun in enumerate(NOUNS) for d in diagonals
-    )
+    return tuple((noun, TYPES[(i + d) % len(TYPES)]) for i, noun in enumerate(NOUNS) for d in diagonals)
 
 
 # The pairs a split calls its own. Train has nothing else; val and test mix theirs with train's, so that a

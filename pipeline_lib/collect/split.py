@@ -1,0 +1,30 @@
+"""vid_urls.json → one list of videos per shard, shards/{shard}.json."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline_lib.core import arguments, cli, files, ids
+
+
+def split(videos: dict[str, Any], n_shards: int) -> list[dict[str, Any]]:
+    """The videos of each shard; a video's shard depends on its id alone, and ids that can't be used are kept as they are."""
+    shards: list[dict[str, Any]] = [{} for _ in range(n_shards)]
+    for video_id in sorted(videos):
+        shards[ids.shard_of(video_id, n_shards)][video_id] = videos[video_id]
+    return shards
+
+
+def main(
+    videos: Annotated[Path, typer.Argument(help="vid_urls.json")],
+    shards: arguments.Shards,
+    out: Annotated[Path, typer.Option(help="folder for the lists")],
+) -> None:
+    """Spread the videos over the shards."""
+    for index, part in enumerate(split(files.read_json(videos), shards)):
+        files.write_json(out / f"{ids.shard_name(index)}.json", part)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,88 @@
+"""A weights name or path of the configuration → the checkpoint file it stands for, its licence and its sha256.
+
+A sha256 that its publisher doesn't give is pinned in `weights.lock` (JSON {name: sha256}) at first use and enforced after.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pooch
+
+from pipeline_lib.core import files
+from pipeline_lib.core.errors import UserError
+
+UNTRAINED = "untrained"
+
+
+@dataclass(frozen=True)
+class Published:
+    """Weights that others have published; `url` None means that the user supplies the file by its path."""
+
+    network: str
+    name: str
+    file: str
+    licence: str
+    url: str | None = None
+    sha256: str | None = None
+
+
+REGISTRY = {
+    (known.network, known.name): known
+    for known in (
+        Published(
+            "s3d",
+            "howto100m",
+            "s3d_howto100m.pth",
+            "Apache-2.0",
+            "https://www.rocq.inria.fr/cluster-willow/amiech/howto100m/s3d_howto100m.pth",
+        ),
+        Published("objects", "visual_genome", "faster_rcnn_res101_vg.pth", "MIT"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk, verified."""
+
+    path: Path
+    name: str
+    licence: str
+    sha256: str
+
+
+def locate(network: str, wanted: str, cache: Path, lock: Path) -> Checkpoint:
+    """The checkpoint behind `wanted`, a path or a name of the registry; downloaded to `cache` when it is not there.
+
+    Raises:
+        UserError: unknown name, missing file, wrong sha256.
+    """
+    known = REGISTRY.get((network, wanted))
+    if known and known.url:
+        path = Path(
+            pooch.retrieve(
+                known.url, known_hash=known.sha256, fname=known.file, path=cache, progressbar=False
+            )
+        )
+        return Checkpoint(path, known.name, known.licence, _pinned(f"{network}/{known.name}", path, lock))
+    path = Path(wanted)
+    if known or not path.is_file():
+        names = [name for net, name in REGISTRY if net == network and REGISTRY[net, name].url]
+        supplied = f" ({known.file} is not offered for download: set its path)" if known else ""
+        raise UserError(
+            f"weights.{network} = {wanted!r}: no such file{supplied}; give the path of a checkpoint, "
+            f"{' or '.join([UNTRAINED, *names])}"
+        )
+    return Checkpoint(path, path.name, "as its owner says", files.sha256(path))
+
+
+def _pinned(name: str, path: Path, lock: Path) -> str:
+    digest = files.sha256(path)
+    pins: dict[str, str] = files.read_json(lock) if lock.exists() else {}
+    if pins.setdefault(name, digest) != digest:
+        raise UserError(
+            f"{path} has sha256 {digest}, but {lock} pins {pins[name]} for {name}; "
+            "delete the file to fetch it again, or the pin if the new weights are wanted"
+        )
+    files.write_json(lock, pins)
+    return digest

@@ -1,0 +1,45 @@
+"""Checkpoint file → tensors, and tensors → a network that has every one of them; nothing in a file is executed."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from pipeline_lib.core.errors import UserError, one_line
+
+Net = TypeVar("Net", bound=nn.Module)
+
+#: Keys under which published checkpoints keep the state, tried in order; bare states have none.
+_WRAPPERS = ("model", "state_dict", "model_state_dict")
+
+
+def read(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a .safetensors or torch checkpoint, taken out of their wrapper, `module.` prefixes removed.
+
+    Raises:
+        UserError: the file is missing, is no checkpoint, or holds more than tensors and plain values.
+    """
+    if not path.is_file():
+        raise UserError(f"weights {path} are missing; run the rule that makes them, or correct the path")
+    try:
+        content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except Exception as error:
+        raise UserError(f"{path} can't be read as a checkpoint of plain tensors ({one_line(error)})") from None
+    for key in _WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+            break
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors")
+    return {key.removeprefix("module."): value for key, value in content.items() if isinstance(value, torch.Tensor)}
+
+
+def load(net: Net, path: Path) -> Net:
+    """Load every entry, none missing and none left over, and put the network into evaluation mode."""
+    try:
+        net.load_state_dict(read(path), strict=True)
+    except RuntimeError as error:
+        raise UserError(f"{path} doesn't fit {type(net).__name__}: {one_line(error)}") from None
+    return net.eval()

@@ -1,0 +1,59 @@
+"""untrained | registry name | checkpoint path → one safetensors file of a network, and a JSON that says what it is."""
+
+import importlib
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from safetensors.torch import save_file
+from torch import nn
+
+from pipeline_lib.core import arguments, cli, device, files, weights
+from pipeline_lib.core.errors import UserError
+from pipeline_lib.features import checkpoint
+
+log = logging.getLogger(__name__)
+
+#: Module of each network; it offers `build()` and `untrained(seed)`. Imported by name, so that one network's code
+#: is no part of another's fingerprint.
+NETWORKS = {"s3d": "pipeline_lib.features.nets.s3d", "objects": "pipeline_lib.features.nets.faster_rcnn"}
+
+
+def prepare(network: str, wanted: str, seed: int, out: Path, cache: Path, lock: Path) -> dict[str, Any]:
+    """Write the weights of `network` to `out` and return what they are."""
+    module = importlib.import_module(NETWORKS[network])
+    about: dict[str, Any]
+    net: nn.Module
+    if wanted == weights.UNTRAINED:
+        net = module.untrained(seed)
+        about = {"name": f"untrained (seed {seed}, normalisation calibrated on generated textures)", "licence": "none"}
+    else:
+        found = weights.locate(network, wanted, cache, lock)
+        net = checkpoint.load(module.build(), found.path)
+        about = {"name": found.name, "licence": found.licence, "origin": found.path.name, "origin_sha256": found.sha256}
+    with files.atomic(out) as temporary:
+        save_file({key: value.contiguous() for key, value in net.state_dict().items()}, temporary)
+    return {"network": network, "trained": wanted != weights.UNTRAINED, "sha256": files.sha256(out), **about}
+
+
+def main(
+    network: Annotated[str, typer.Option(help=" | ".join(NETWORKS))],
+    out: Annotated[Path, typer.Option(help="safetensors file to write; a .json beside it says what it is")],
+    wanted: Annotated[str, typer.Option("--weights", help="untrained | registry name | path")] = weights.UNTRAINED,
+    seed: arguments.Seed = 0,
+    cache: Annotated[Path, typer.Option(help="folder for downloads")] = Path(".cache/weights"),
+    lock: Annotated[Path, typer.Option(help="file of pinned sha256")] = Path("weights.lock"),
+) -> None:
+    """Make a network's weights ready: build and calibrate untrained ones, or verify and convert a checkpoint."""
+    if network not in NETWORKS:
+        raise UserError(f"--network {network!r}: choose one of {', '.join(NETWORKS)}")
+    device.deterministic()
+    about = prepare(network, wanted, seed, out, cache, lock)
+    files.write_json(out.with_suffix(".json"), about)
+    log.info("%s", json.dumps(about))
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,31 @@
+"""Fixtures that several test files use: small video files of known content."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def make_video() -> Callable[..., Path]:
+    """A function (path, seconds, fps, size, …) that writes an H.264 file whose frame i has brightness 4·i modulo 256."""
+
+    def write(path: Path, seconds: float = 4.0, fps: int = 10, size: tuple[int, int] = (64, 48), **stream_options) -> Path:
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=fps, options={"g": "20", "crf": "18", **stream_options})
+            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+            for i in range(round(seconds * fps)):
+                picture = np.full((size[1], size[0], 3), 4 * i % 256, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def video(make_video, tmp_path_factory) -> Path:
+    """Four seconds at 10 frames a second, 64×48."""
+    return make_video(tmp_path_factory.mktemp("video") / "video.mp4")

@@ -1,0 +1,41 @@
+import errno
+
+import pytest
+
+from pipeline_lib.config import Frames
+from pipeline_lib.core import cli
+from pipeline_lib.core.errors import StopStage, UserError
+
+
+def run(monkeypatch, error):
+    def main() -> None:
+        raise error
+
+    monkeypatch.setattr("sys.argv", ["stage"])
+    with pytest.raises(SystemExit) as left:
+        cli.run(main)
+    return left.value.code
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (UserError("no such\nfile"), 2, "error: no such file\n"),
+        (StopStage("rate limited"), 3, "stopped: rate limited\n"),
+        (OSError(errno.ENOSPC, "full", "work/x"), 3, "stopped: no space left on the disk (work/x)"),
+    ],
+)
+def test_mistakes_are_one_line(monkeypatch, capsys, error, status, line):
+    assert run(monkeypatch, error) == status
+    printed = capsys.readouterr().err
+    assert printed.startswith(line) and printed.count("\n") == 1
+
+
+def test_options_are_checked():
+    assert cli.parse_options(Frames, '{"every": 1}').every == 1
+    with pytest.raises(UserError, match="evry: no such key"):
+        cli.parse_options(Frames, '{"evry": 1}')
+    with pytest.raises(UserError, match="every = -1"):
+        cli.parse_options(Frames, '{"every": -1}')
+    with pytest.raises(UserError, match="not a JSON object"):
+        cli.parse_options(Frames, "every=1")

@@ -1,0 +1,54 @@
+import json
+import os
+
+import pytest
+
+from pipeline_lib.core import files
+from pipeline_lib.core.errors import UserError
+
+
+def test_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "deep" / "a.txt"
+    with pytest.raises(RuntimeError), files.atomic(path) as temporary:
+        temporary.write_text("half")
+        assert not path.exists()
+        raise RuntimeError
+    assert list(path.parent.iterdir()) == []
+    files.write_text(path, "old")
+    with pytest.raises(RuntimeError), files.atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+
+
+def test_a_writer_that_wrote_nothing_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError), files.atomic(tmp_path / "a"):
+        pass
+
+
+def test_partials_of_a_killed_writer_are_found(tmp_path):
+    (tmp_path / f".12ab-x.npy{files.PARTIAL}").write_text("half")
+    (tmp_path / "x.npy").write_text("whole")
+    files.remove_partials(tmp_path)
+    assert os.listdir(tmp_path) == ["x.npy"]
+
+
+def test_json_is_strict_and_canonical(tmp_path):
+    path = tmp_path / "a.json"
+    files.write_json(path, {"b": 1, "a": "é"})
+    assert path.read_text() == '{\n "a": "é",\n "b": 1\n}\n'
+    with pytest.raises(ValueError):
+        files.write_json(path, {"a": float("nan")})
+    assert files.read_json(path) == {"a": "é", "b": 1}
+
+
+def test_broken_json_names_the_file(tmp_path):
+    path = tmp_path / "a.json"
+    with pytest.raises(UserError, match=r"a\.json does not exist"):
+        files.read_json(path)
+    path.write_bytes(b"\xff{")
+    with pytest.raises(UserError, match=r"a\.json is not valid JSON"):
+        files.read_json(path)
+    path.write_text(json.dumps([1])[:-1])
+    with pytest.raises(UserError, match="repair"):
+        files.read_json(path)

@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline_lib.core.fingerprint import dependencies, fingerprint
+
+
+@pytest.fixture
+def package(tmp_path: Path):
+    """A small pipeline_lib whose module `a` imports `b` and core; returns a function that edits a file and fingerprints `a`."""
+    root = tmp_path / "pipeline_lib"
+    for name in ("__init__.py", "core/__init__.py", "core/plumbing.py", "c.py"):
+        (root / name).parent.mkdir(exist_ok=True, parents=True)
+        (root / name).write_text("")
+    (root / "a.py").write_text("from pipeline_lib import b\nfrom pipeline_lib.core import plumbing\nX = b.Y + 1\n")
+    (root / "b.py").write_text("Y = 1\n")
+
+    def edited(file: str = "", text: str = "") -> str:
+        if file:
+            (root / file).write_text(text)
+        fingerprint.cache_clear()
+        return fingerprint("pipeline_lib.a", tmp_path)
+
+    return edited
+
+
+def test_only_what_computes_counts(package):
+    before = package()
+    assert package("b.py", '"""A docstring."""\n\n# a comment\nY = 1  # and another\n') == before
+    assert package("c.py", "Z = 3") == before  # not imported
+    assert package("core/plumbing.py", "Z = 3") == before  # moves bytes, computes none
+    assert package("b.py", "Y = 2\n") != before
+    assert package("b.py", "Y = 1\n") == before
+
+
+def test_relative_and_local_imports_are_followed(package):
+    package("b.py", "def f():\n    from . import c\n    return c.Z\n")
+    before = package("c.py", "Z = 3")
+    assert package("c.py", "Z = 4") != before
+
+
+def test_real_modules():
+    found = dependencies("pipeline_lib.features.s3d", Path(__file__).parents[2])
+    assert "pipeline_lib.features.nets.s3d" in found and "pipeline_lib.video.decode" in found
+    assert not any(name.startswith("pipeline_lib.core") for name in found)
+    with pytest.raises(ValueError, match="no module"):
+        fingerprint("pipeline_lib.nothing")

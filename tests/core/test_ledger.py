@@ -1,0 +1,34 @@
+import pytest
+
+from pipeline_lib.core import ledger
+from pipeline_lib.core.errors import UserError
+from pipeline_lib.core.ledger import Row
+
+
+def test_rows_survive(tmp_path):
+    rows = [
+        Row("a", ledger.OK, artefact="s/items/x/0000/a.npy", rows=3, bytes=10, sha256="f", seconds=0.5, attempts=1, spec="x"),
+        Row("line\nbreak", ledger.FAILED, "invalid_id", "…"),
+    ]
+    ledger.write(tmp_path / "0000.parquet", rows)
+    assert list(ledger.read(tmp_path / "0000.parquet").values()) == rows
+
+
+def test_shards_beyond_the_count_are_left_alone(tmp_path):
+    for shard, name in enumerate("cab"):
+        ledger.write(tmp_path / f"{shard:04d}.parquet", [Row(name, ledger.OK)])
+    assert list(ledger.read_shards(tmp_path, 2)) == ["a", "c"]
+
+
+def test_empty_ledger_is_legal(tmp_path):
+    ledger.write(tmp_path / "0000.parquet", [])
+    assert ledger.read(tmp_path / "0000.parquet") == {}
+
+
+def test_foreign_files_are_named(tmp_path):
+    path = tmp_path / "0000.parquet"
+    with pytest.raises(UserError, match="does not exist"):
+        ledger.read(path)
+    path.write_text("no parquet")
+    with pytest.raises(UserError, match="not a ledger"):
+        ledger.read(path)

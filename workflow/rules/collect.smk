@@ -1,0 +1,148 @@
+# Queries → list of videos, shards, articles, captions, video files, and the three JSON files that merge them.
+
+# A master file holds what these stages say of the videos that are ok in all of them.
+MASTERS = {
+    "vid2article": ["articles"],
+    "vid2article_master_not_filtered": ["articles", "captions"],
+    "vid2article_master_filtered": ["articles", "captions", "due_diligence"],
+}
+
+
+rule search:
+    output:
+        "<work>/vid_urls.json",
+    log:
+        "<work>/logs/search.log",
+    localrule: True
+    conda:
+        "../../envs/data.yaml"
+    params:
+        code=fingerprint("pipeline_lib.collect.search"),
+        options=section("source"),
+        state=source_state(),
+        seed=config["seed"],
+    shell:
+        "python -m pipeline_lib.collect.search --options {params.options:q} --seed {params.seed} --out {output} 2> {log}"
+
+
+checkpoint split:
+    input:
+        "<work>/vid_urls.json",
+    output:
+        expand("<work>/shards/{shard}.json", shard=SHARDS),
+    log:
+        "<work>/logs/split.log",
+    localrule: True
+    conda:
+        "../../envs/data.yaml"
+    params:
+        code=fingerprint("pipeline_lib.collect.split"),
+        folder=f"{WORK}/shards",
+        shards=config["shards"],
+    shell:
+        "python -m pipeline_lib.collect.split {input} --shards {params.shards} --out {params.folder:q} 2> {log}"
+
+
+rule annotations:
+    input:
+        if_path(config["source"]["annotations"]),
+    output:
+        "<work>/annotations.json",
+    log:
+        "<work>/logs/annotations.log",
+    localrule: True
+    conda:
+        "../../envs/data.yaml"
+    params:
+        code=fingerprint("pipeline_lib.collect.annotations"),
+        options=section("source"),
+        state=source_state(),
+        seed=config["seed"],
+    shell:
+        "python -m pipeline_lib.collect.annotations --options {params.options:q} --seed {params.seed} --out {output} 2> {log}"
+
+
+rule articles:
+    input:
+        shard_list,
+    output:
+        "<work>/articles/{shard}.parquet",
+    log:
+        "<work>/logs/articles/{shard}.log",
+    benchmark:
+        "<work>/benchmarks/articles/{shard}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        code=fingerprint("pipeline_lib.collect.articles"),
+        options=section("source"),
+        seed=config["seed"],
+        limit=config["max_failed_fraction"],
+    shell:
+        "python -m pipeline_lib.collect.articles {input} --options {params.options:q} --seed {params.seed}"
+        " --max-failed-fraction {params.limit} --out {output} 2> {log}"
+
+
+rule captions:
+    input:
+        shard_list,
+    output:
+        "<work>/captions/{shard}.parquet",
+    log:
+        "<work>/logs/captions/{shard}.log",
+    benchmark:
+        "<work>/benchmarks/captions/{shard}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        code=fingerprint("pipeline_lib.collect.captions"),
+        options=section("source"),
+        seed=config["seed"],
+        limit=config["max_failed_fraction"],
+    shell:
+        "python -m pipeline_lib.collect.captions {input} --options {params.options:q} --seed {params.seed}"
+        " --max-failed-fraction {params.limit} --out {output} 2> {log}"
+
+
+rule videos:
+    input:
+        shard_list,
+    output:
+        "<work>/videos/{shard}.parquet",
+    log:
+        "<work>/logs/videos/{shard}.log",
+    benchmark:
+        "<work>/benchmarks/videos/{shard}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        code=fingerprint("pipeline_lib.collect.videos"),
+        options=section("source"),
+        seed=config["seed"],
+        limit=config["max_failed_fraction"],
+    shell:
+        "python -m pipeline_lib.collect.videos {input} --options {params.options:q} --seed {params.seed}"
+        " --max-failed-fraction {params.limit} --out {output} 2> {log}"
+
+
+rule master:
+    input:
+        lambda wildcards: [
+            ledger for stage in MASTERS[wildcards.master] for ledger in ledgers(stage)
+        ],
+    output:
+        "<work>/{master}.json",
+    log:
+        "<work>/logs/{master}.log",
+    wildcard_constraints:
+        master="|".join(MASTERS),
+    conda:
+        "../../envs/data.yaml"
+    params:
+        code=fingerprint("pipeline_lib.collect.master"),
+        folders=lambda wildcards: [
+            f"{WORK}/{stage}" for stage in MASTERS[wildcards.master]
+        ],
+        shards=config["shards"],
+    shell:
+        "python -m pipeline_lib.collect.master {params.folders:q} --shards {params.shards} --out {output} 2> {log}"

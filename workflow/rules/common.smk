@@ -1,0 +1,54 @@
+# Helpers of the rule files: shards, the checkpoint that fills them, options and code of a stage.
+import functools
+import json
+
+from pipeline_lib.core.fingerprint import fingerprint
+from pipeline_lib.core.ids import shard_name
+
+WORK = config["paths"]["work"]
+SHARDS = [shard_name(index) for index in range(config["shards"])]
+
+
+wildcard_constraints:
+    shard=r"\d{4,}",
+    network=r"s3d|objects",
+    tokenizer=r"GloVe|CLIP",
+
+
+def section(path):
+    """A section of the configuration as JSON text, for a module's --options."""
+    return json.dumps(
+        functools.reduce(lambda part, key: part[key], path.split("/"), config)
+    )
+
+
+@functools.cache
+def split_is_done():
+    """Raise until the shards' lists are written; afterwards True without asking Snakemake once per job."""
+    return bool(checkpoints.split.get())
+
+
+def shard_list(wildcards):
+    """The list of videos of a shard. Asked by every per-shard rule, so that a changed list re-runs its shard alone."""
+    split_is_done()
+    return f"{WORK}/shards/{wildcards.shard}.json"
+
+
+def ledgers(stage):
+    """The ledgers of all shards of a stage, for a merge's input function."""
+    split_is_done()
+    return [f"{WORK}/{stage}/{shard}.parquet" for shard in SHARDS]
+
+
+def source_state():
+    """What makes a search worth repeating: for a folder of videos its files; nothing for other sources."""
+    if config["source"]["kind"] != "local":
+        return ""
+    from pipeline_lib.collect.sources.local import folder_state
+
+    return folder_state(config["source"]["local"]["folder"])
+
+
+def if_path(value):
+    """The value as an input file when it is the path of one."""
+    return value if value and Path(value).is_file() else []

@@ -1,0 +1,46 @@
+# Captions and articles → token counts and word vectors.
+
+
+rule token_counts:
+    input:
+        "<work>/vid2article_master_filtered.json",
+    output:
+        report(
+            "<results>/{tokenizer}_tokenized_count.txt",
+            caption="../report/token_counts.rst",
+            category="Text",
+            labels={"tokenizer": "{tokenizer}"},
+        ),
+    log:
+        "<work>/logs/token_counts/{tokenizer}.log",
+    conda:
+        "../../envs/learning.yaml"
+    params:
+        code=fingerprint("pipeline_lib.text.token_counts"),
+        tokenizer=lambda wildcards: wildcards.tokenizer.lower(),
+        context=config["text"]["context"],
+    shell:
+        "python -m pipeline_lib.text.token_counts --captions {input} --tokenizer {params.tokenizer}"
+        " --context {params.context} --out {output} 2> {log}"
+
+
+rule word_vectors:
+    input:
+        master="<work>/vid2article_master_filtered.json",
+        file=if_path(config["weights"]["words"]),
+    output:
+        "<work>/words.safetensors",
+    log:
+        "<work>/logs/word_vectors.log",
+    conda:
+        "../../envs/learning.yaml"
+    params:
+        code=fingerprint("pipeline_lib.text.vectors"),
+        words=lambda wildcards, input: (
+            f"--words {input.file}" if input.get("file") else ""
+        ),
+        dimension=config["text"]["dimension"],
+        seed=config["seed"],
+    shell:
+        "python -m pipeline_lib.text.vectors --captions {input.master} --dimension {params.dimension}"
+        " --seed {params.seed} {params.words} --out {output} 2> {log}"
