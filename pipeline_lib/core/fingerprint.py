@@ -7,7 +7,7 @@ from pathlib import Path
 
 PACKAGE = "pipeline_lib"
 #: Left out: core/ moves bytes and computes none of them; config.py's values reach a stage as its options.
-_PLUMBING = (f"{PACKAGE}.core", f"{PACKAGE}.config")
+_PLUMBING = (f"{PACKAGE}.core.", f"{PACKAGE}.config.")
 
 
 @functools.cache
@@ -34,7 +34,7 @@ def dependencies(module: str, root: Path) -> set[str]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in found or name.startswith(_PLUMBING) or not _exists(name, root):
+        if name in found or f"{name}.".startswith(_PLUMBING) or not _exists(name, root):
             continue
         found.add(name)
         waiting.extend(_imports(ast.parse(_file(name, root).read_bytes()), name, root))

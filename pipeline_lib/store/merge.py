@@ -51,26 +51,22 @@ def merge(folder: Path, shards: int, out: Path, *, step: float, start: float) ->
     """
     rows = ledger.read_shards(folder, shards)
     spec = _spec_text(folder, rows.values())
-    ok = {video_id: row for video_id, row in rows.items() if row.ok}
     root = ledger.root(folder / "ledger")
+    artefacts = {video_id: _artefact(root, row) for video_id, row in rows.items() if row.ok}
     began = time.monotonic()
     out.parent.mkdir(parents=True, exist_ok=True)
     with _exclusive(out):
         _remove_partials(out)
         with files.atomic(out) as temporary:
-            _write(
-                temporary,
-                ((video_id, _artefact(root, ok[video_id])) for video_id in track(ok, f"merge {folder.name}")),
-                {"spec": spec, "step": float(step), "start": float(start)},
-            )
+            _write(temporary, artefacts, {"spec": spec, "step": float(step), "start": float(start)})
     _report(out, rows.values(), time.monotonic() - began)
 
 
-def _write(path: Path, artefacts: Iterable[tuple[str, Path]], attributes: dict[str, str | float]) -> None:
+def _write(path: Path, artefacts: dict[str, Path], attributes: dict[str, str | float]) -> None:
     first: tuple[Path, Layout] | None = None
     with h5py.File(path, "w", libver=FORMAT) as store:
         store.attrs.update(attributes)
-        for video_id, artefact in artefacts:
+        for video_id, artefact in track(artefacts.items(), "merge", total=len(artefacts)):
             arrays = read(artefact)
             layout = {part: (array.dtype, array.shape[1:]) for part, array in arrays.items()}
             first = first or (artefact, layout)

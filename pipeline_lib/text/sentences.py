@@ -7,7 +7,6 @@ from pathlib import Path
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from pipeline_lib.core import files
-from pipeline_lib.core.cli import explain
 from pipeline_lib.core.errors import UserError
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -31,11 +30,13 @@ _ENTRIES = TypeAdapter(dict[str, Entry])
 
 
 def read(path: Path) -> dict[str, Entry]:
-    """The entries of a vid2article file, sorted by video id; a wrong one is a UserError that names it."""
+    """The entries of a vid2article file, sorted by video id; a wrong file is a UserError that says where."""
     try:
         entries = _ENTRIES.validate_python(files.read_json(path))
     except ValidationError as error:
-        raise UserError(f"{path}: {explain(error)}; run the stage that writes it again") from None
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(f"{path}: {where}: {first['msg']}; run the stage that writes it again") from None
     return dict(sorted(entries.items()))
 
 

@@ -39,6 +39,10 @@ def test_relative_and_local_imports_are_followed(package):
     assert package("c.py", "Z = 4") != before
 
 
+def test_names_that_start_like_plumbing_count():
+    assert fingerprint("pipeline_lib.coref.losses") != fingerprint("pipeline_lib.coref.model")
+
+
 def test_real_modules():
     found = dependencies("pipeline_lib.features.s3d", Path(__file__).parents[2])
     assert "pipeline_lib.features.nets.s3d" in found and "pipeline_lib.video.decode" in found

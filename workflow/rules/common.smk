@@ -10,16 +10,19 @@ SHARDS = [shard_name(index) for index in range(config["shards"])]
 
 
 wildcard_constraints:
-    shard=r"\d{4,}",
+    shard=r"\d\d\d\d+",
     network=r"s3d|objects",
     tokenizer=r"GloVe|CLIP",
 
 
+def literal(value):
+    """A parameter whose braces are no wildcards."""
+    return lambda wildcards: value
+
+
 def section(path):
-    """A section of the configuration as JSON text, for a module's --options."""
-    return json.dumps(
-        functools.reduce(lambda part, key: part[key], path.split("/"), config)
-    )
+    """A section of the configuration ("features/s3d"; "" is all of it) as JSON text, for a module's --options."""
+    return literal(json.dumps(functools.reduce(lambda part, key: part[key], filter(None, path.split("/")), config)))
 
 
 @functools.cache

@@ -53,7 +53,7 @@ rule coref_eval:
         "../../envs/learning.yaml"
     params:
         code=fingerprint("pipeline_lib.coref.evaluate"),
-        config=json.dumps(config),
+        config=section(""),
         weights=lambda wildcards, input: [f"--weights={path}" for path in input.weights],
         device=config["features"]["device"],
     shell:

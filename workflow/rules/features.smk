@@ -48,7 +48,7 @@ rule objects:
         code=fingerprint("pipeline_lib.features.objects"),
         options=section("features/objects"),
         device=config["features"]["device"],
-        ids=config["source"]["id_pattern"],
+        ids=literal(config["source"]["id_pattern"]),
         limit=config["max_failed_fraction"],
     shell:
         "python -m pipeline_lib.features.objects {input.shard} --frames {input.frames} --weights {input.weights}"
@@ -76,7 +76,7 @@ rule s3d:
         code=fingerprint("pipeline_lib.features.s3d"),
         options=section("features/s3d"),
         device=config["features"]["device"],
-        ids=config["source"]["id_pattern"],
+        ids=literal(config["source"]["id_pattern"]),
         limit=config["max_failed_fraction"],
     shell:
         "python -m pipeline_lib.features.s3d {input.shard} --videos {input.videos} --due-diligence {input.clean}"

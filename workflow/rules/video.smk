@@ -16,7 +16,7 @@ rule due_diligence:
     params:
         code=fingerprint("pipeline_lib.clean.due_diligence"),
         options=section("due_diligence"),
-        ids=config["source"]["id_pattern"],
+        ids=literal(config["source"]["id_pattern"]),
         limit=config["max_failed_fraction"],
     shell:
         "python -m pipeline_lib.clean.due_diligence {input.shard} --videos {input.videos} --options {params.options:q}"
@@ -39,7 +39,7 @@ rule frames:
     params:
         code=fingerprint("pipeline_lib.video.frames"),
         options=section("frames"),
-        ids=config["source"]["id_pattern"],
+        ids=literal(config["source"]["id_pattern"]),
         limit=config["max_failed_fraction"],
     shell:
         "python -m pipeline_lib.video.frames {input.shard} --videos {input.videos} --due-diligence {input.clean}"

@@ -96,7 +96,8 @@ class LocalSource:
     def captions(self, video_id: str, languages: Sequence[str]) -> Captions:
         """The captions in the first of `languages` that has a file, else those whose file names no language.
 
-        A regional variant (en-GB) serves its language (en). Raises ItemError not_found or bad_captions.
+        A regional variant (en-GB) serves its language (en); a file without cues counts as none.
+        Raises ItemError not_found or bad_captions.
         """
         entry = self._entry(video_id)
         language = _choose(sorted(entry.captions), languages)
@@ -104,22 +105,23 @@ class LocalSource:
             return Captions(captions=[], caption_kind="none", language="")
         path = entry.captions[language]
         text = _read_text(path, "bad_captions")
+        segments = _segments(text, path)
         automatic = bool(_WORD_TIME.search(text)) or _is_automatic(entry, language)
-        return Captions(
-            captions=_segments(text, path), caption_kind="auto" if automatic else "manual", language=language
-        )
+        kind = "none" if not segments else "auto" if automatic else "manual"
+        return Captions(captions=segments, caption_kind=kind, language=language)
 
     def video(self, video_id: str, to: Path) -> None:
         """Copy the file to `to`, sharing its blocks where possible. Raises ItemError missing_file."""
         path = self._entry(video_id).video
         try:
-            with open(path, "rb") as source, open(to, "wb") as target:
-                try:
-                    fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
-                except OSError:
-                    shutil.copyfileobj(source, target, 1 << 20)
-        except FileNotFoundError as error:
-            raise ItemError("missing_file", f"{error.filename} is gone") from None
+            source = open(path, "rb")  # noqa: SIM115 (closed below)
+        except FileNotFoundError:
+            raise ItemError("missing_file", f"{path.name} is gone") from None
+        with source, open(to, "wb") as target:
+            try:
+                fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+            except OSError:
+                shutil.copyfileobj(source, target, 1 << 20)
 
     def version(self, video_id: str) -> str:
         """16 hex digits over name, size and modification time (ns) of the file and its sidecars."""
@@ -133,7 +135,7 @@ class LocalSource:
         return digest.hexdigest()[:16]
 
     def annotations(self) -> dict[str, dict[str, Any]]:
-        """Gold labels from the folder's annotations.json, {} without one. Raises UserError for a broken one."""
+        """Gold labels from the folder's annotations.json, {} without one. Raises UserError if broken."""
         path = self._folder / "annotations.json"
         if not path.exists():
             return {}
@@ -150,7 +152,7 @@ class LocalSource:
 
 
 def id_of(name: str) -> str:
-    """The id of a video from its file name without extension: the name if it can be one, else a hash of it."""
+    """The id of a video from its file name without extension: that name if it can be one, else a hash."""
     if _ID.fullmatch(name):
         return name
     return base64.urlsafe_b64encode(hashlib.sha256(os.fsencode(name)).digest())[:11].decode()
@@ -274,7 +276,7 @@ def _is_automatic(entry: _Entry, language: str) -> bool:
 
 
 def _segments(text: str, path: Path) -> list[Segment]:
-    """Caption file text → segments in the order of time, without markup, empty cues and rolled-up repeats."""
+    """Caption file text → segments in the order of time, without markup, empty cues and repeats."""
     try:
         cues = webvtt.from_buffer(io.StringIO(text), format=path.suffix[1:])
     except (MalformedFileError, MalformedCaptionError, ValueError) as error:
@@ -283,7 +285,7 @@ def _segments(text: str, path: Path) -> list[Segment]:
     segments: list[Segment] = []
     shown: list[str] = []
     for cue in cues.captions:
-        start, end = cue.start_time.in_seconds(), cue.end_time.in_seconds()
+        start, end = _seconds(cue.start), _seconds(cue.end)
         if end < start:
             raise ItemError("bad_captions", f"{path.name}: the cue at {cue.start} ends before it starts")
         lines = [_plain(line) for line in cue.text.split("\n")]
@@ -294,6 +296,12 @@ def _segments(text: str, path: Path) -> list[Segment]:
         if new:
             segments.append(Segment(start=start, duration=round(end - start, 3), text=new))
     return sorted(segments, key=lambda segment: segment["start"])
+
+
+def _seconds(clock: str) -> float:
+    """HH:MM:SS.mmm in seconds; webvtt's own in_seconds() drops the milliseconds."""
+    hours, minutes, seconds = clock.split(":")
+    return round(int(hours) * 3600 + int(minutes) * 60 + float(seconds), 3)
 
 
 def _plain(line: str) -> str:

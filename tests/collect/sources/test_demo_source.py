@@ -20,7 +20,8 @@ RENDER = """
 import sys
 from pathlib import Path
 from pipeline_lib.collect.sources.demo import DemoSource
-source = DemoSource(train=3, val=1, test=1, min_seconds=8.0, max_seconds=8.5, width=96, height=64, fps=8, sound=True)
+small = dict(min_seconds=8.0, max_seconds=8.5, width=96, height=64, fps=8)
+source = DemoSource(train=3, val=1, test=1, sound=True, **small)
 source.video(sys.argv[1], Path(sys.argv[2]))
 """
 

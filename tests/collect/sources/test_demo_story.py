@@ -147,7 +147,7 @@ def test_proposals_are_near_the_cuts_with_some_missed_and_some_extra():
     missed = cuts = 0
     for one in told("val", 100):
         assert list(one.proposals) == sorted(set(one.proposals))
-        assert 0 < one.proposals[0] and one.proposals[-1] < one.outline.duration
+        assert one.proposals[0] > 0 and one.proposals[-1] < one.outline.duration
         for shot in one.shots[1:]:
             cuts += 1
             missed += min(abs(shot.first / FPS - p) for p in one.proposals) > 0.3

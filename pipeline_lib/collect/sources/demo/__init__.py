@@ -1,4 +1,4 @@
-"""The demo source: a seed → short narrated news-like videos with articles, captions and gold event coreference."""
+"""A seed → short narrated news-like videos with articles, captions and gold event coreference."""
 
 from pipeline_lib.collect.sources.demo.source import DemoSource
 from pipeline_lib.collect.sources.demo.words import QUERIES

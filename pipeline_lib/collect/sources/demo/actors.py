@@ -1,6 +1,7 @@
 """A noun, a colour and a texture → a cut-out picture of the actor."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
@@ -11,12 +12,25 @@ Fill = int | RGB
 _DARK, _LIGHT = (35, 35, 42), (245, 245, 235)
 _MARGIN = 4  # pixels around the shape, for its outline
 
-# Width of each actor in units of its height.
-ASPECT = {
-    "truck": 1.7, "boat": 1.6, "drone": 1.35, "tower": 0.5,
-    "crowd": 1.75, "house": 1.2, "tent": 1.45, "balloon": 0.75,
-}  # fmt: skip
-FLYING = ("drone", "balloon")
+
+class Build(NamedTuple):
+    """How big an actor is and where it stands: untrained networks see that before they see a shape."""
+
+    aspect: float  # width in heights
+    height: float  # of the frame's
+    middle: float  # y of its centre, of the frame's height
+
+
+BUILDS = {
+    "truck": Build(aspect=1.7, height=0.5, middle=0.66),
+    "boat": Build(aspect=1.6, height=0.56, middle=0.6),
+    "drone": Build(aspect=1.35, height=0.4, middle=0.33),
+    "tower": Build(aspect=0.5, height=0.78, middle=0.54),
+    "crowd": Build(aspect=2.44, height=0.36, middle=0.74),
+    "house": Build(aspect=1.2, height=0.62, middle=0.6),
+    "tent": Build(aspect=1.45, height=0.44, middle=0.7),
+    "balloon": Build(aspect=0.75, height=0.7, middle=0.42),
+}
 
 
 class Pen:
@@ -46,7 +60,7 @@ class Pen:
 
 def sprite(noun: str, colour: str, texture: str, height: int) -> Image.Image:
     """RGBA cut-out of an actor, `height` pixels tall without its white outline."""
-    size = (round(ASPECT[noun] * height) + 2 * _MARGIN, height + 2 * _MARGIN)
+    size = (round(BUILDS[noun].aspect * height) + 2 * _MARGIN, height + 2 * _MARGIN)
     mask = Image.new("L", size)
     body, details = SHAPES[noun]
     body(Pen(mask, height))
@@ -128,14 +142,14 @@ def _tower_details(pen: Pen) -> None:
 
 
 def _crowd(pen: Pen) -> None:
-    for i in range(5):
+    for i in range(7):
         x, y = 0.18 + 0.345 * i, 0.08 + 0.1 * (i % 2)
         pen.disc(x, y + 0.4, 0.17, 0.2)
         pen.box(x - 0.17, y + 0.4, x + 0.17, 1)
 
 
 def _crowd_details(pen: Pen) -> None:
-    for i in range(5):
+    for i in range(7):
         x, y = 0.18 + 0.345 * i, 0.08 + 0.1 * (i % 2)
         pen.disc(x, y + 0.08, 0.12, 0.13, fill=(235, 190, 150))
         pen.disc(x, y + 0.01, 0.12, 0.06, fill=_DARK)

@@ -10,8 +10,7 @@ from PIL import Image, ImageDraw
 from pipeline_lib.collect.sources.demo import actors, scenes
 from pipeline_lib.collect.sources.demo.world import COLOURS, Event
 
-ACTOR_HEIGHT = 0.46  # of the frame's height
-MARCHER_HEIGHT = 0.28
+MARCHER_HEIGHT = 0.28  # of the frame's height
 _PARTICLES = 160
 
 
@@ -29,16 +28,16 @@ class Stage:
 
     def centre(self, t: float) -> tuple[float, float]:
         """Where the actor's middle is at t ∈ [0, 1], in pixels."""
-        flying = self.event.noun in actors.FLYING
-        return (self.start + self.drift * t) * self.size[0], (0.5 if flying else 0.62) * self.size[1]
+        return (self.start + self.drift * t) * self.size[0], actors.BUILDS[
+            self.event.noun
+        ].middle * self.size[1]
 
 
 def stage(event: Event, rng: Random, size: tuple[int, int]) -> Stage:
     """Build the stage of one shot; size = (width, height) in pixels."""
     direction = rng.choice((-1, 1))
     backdrop = scenes.backdrop(event.place, rng, size)
-    height = ACTOR_HEIGHT * (1.25 if actors.ASPECT[event.noun] < 1 else 1.0)  # the slim ones stand taller
-    height = MARCHER_HEIGHT if event.type == "march" else height
+    height = MARCHER_HEIGHT if event.type == "march" else actors.BUILDS[event.noun].height
     actor = actors.sprite(event.noun, event.colour, event.texture, round(height * size[1]))
     particles = [(rng.random(), rng.random(), rng.random()) for _ in range(_PARTICLES)]
     travel = rng.uniform(0.15, 0.35)
@@ -66,7 +65,7 @@ def _burn(image: Image.Image, stage: Stage, t: float, seconds: float) -> None:
     (x, y), (w, h) = stage.centre(t), stage.actor.size
     draw = ImageDraw.Draw(image, "RGBA")
     top = y - h * 0.3
-    for a, b, c in stage.particles[:40]:
+    for a, b, _ in stage.particles[:40]:
         rise = (a + seconds * 0.5) % 1
         _disc(
             draw,
@@ -99,7 +98,7 @@ def _flood(image: Image.Image, stage: Stage, t: float, seconds: float) -> None:
 
 
 def _explode(image: Image.Image, stage: Stage, t: float, seconds: float) -> None:
-    """A white-yellow disc with rays that grows behind the actor in bursts, and flying pieces of its colour."""
+    """A white-yellow star that grows behind the actor in bursts, and flying pieces of its colour."""
     (x, y), h = stage.centre(t), stage.size[1]
     draw = ImageDraw.Draw(image, "RGBA")
     burst = seconds % 1.3 / 1.3

@@ -17,7 +17,7 @@ LANGUAGE = "en"
 
 
 class DemoSource:
-    """Short news-like videos, each a function of (seed, split, index): more of them never change the others."""
+    """Short news-like videos, each a function of (seed, split, index): more of them never change others."""
 
     name = "demo"
 
@@ -42,7 +42,7 @@ class DemoSource:
         self.fps, self.sound = fps, sound
 
     def search(self, query: str, limit: int) -> dict[str, SearchHit]:
-        """Videos whose headline has all words of the query; `*` finds all. Splits come mixed in proportion."""
+        """Videos whose headline has all words of the query; `*` finds all. Splits mix in proportion."""
         wanted = frozenset(query.lower().split())
         outlines = (outline for outline in self._outlines() if _matches(outline, wanted))
         return {
@@ -85,7 +85,7 @@ class DemoSource:
         return blake2b(content.encode(), digest_size=8).hexdigest()
 
     def annotations(self) -> dict[str, dict[str, Any]]:
-        """Gold for every video: split, sentences, proposed cuts, shown events, and which sentence describes which.
+        """Gold for every video: proposed cuts, shown events, and which sentence describes which of them.
 
         {video_id: {split, duration, article_sentences, temporal_proposals, events: [{start, end, type}],
         event_coreference: [[event index, sentence index]]}}, times in seconds.
@@ -114,7 +114,7 @@ def _positions(split: str, count: int) -> Iterator[tuple[float, str, int]]:
 
 
 def _matches(outline: Outline, wanted: frozenset[str]) -> bool:
-    return wanted == {"*"} or bool(wanted) and wanted <= words.keywords(outline.headline)
+    return wanted == {"*"} or (bool(wanted) and wanted <= words.keywords(outline.headline))
 
 
 def _url(video_id: str) -> str:

@@ -1,4 +1,4 @@
-"""(seed, split, index) → a screenplay: shots and events, title, article, captions and gold coreference labels."""
+"""(seed, split, index) → a screenplay: shots, events, title, article, captions and gold coreference."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -123,7 +123,7 @@ def write(outline: Outline) -> Story:
 def _events(outline: Outline, rng: Random) -> list[Event]:
     """The headline and one to three more, with places and (noun, type) pairs of their own.
 
-    Every other event, the headline first, has a pair that belongs to the split: at least half are unseen in training.
+    Every other event, the headline first, has one of the split's own pairs: half or more are new to train.
     """
     n_events = min(max(1, round(outline.frames / outline.fps / SECONDS_PER_EVENT)), MAX_EVENTS)
     shown = [outline.headline]
@@ -141,7 +141,7 @@ def _draw(split: str, rng: Random, *, own: bool) -> Event:
 
 
 def _shots(outline: Outline, shown: list[Event], rng: Random) -> tuple[Shot, ...]:
-    """Studio and event in turn, filling the video exactly; seconds within the ranges above wherever they can be."""
+    """Studio and event in turn, filling the video exactly, each within its range of seconds if possible."""
     ranges = [STUDIO_SECONDS, EVENT_SECONDS] * len(shown)
     lowest, highest = (sum(r[i] for r in ranges) for i in (0, 1))
     wanted = outline.frames / outline.fps
@@ -188,8 +188,10 @@ def _article(
 
 
 def _not_shown(split: str, shown: list[Event], count: int, rng: Random) -> list[Event]:
-    """Events for false sentences: no (noun, type) pair of theirs is shown, at most one attribute in common with
-    any shown event, and for two in three exactly one with some (hard negatives)."""
+    """Events for false sentences: at most one attribute in common with any shown event, so never a shown pair.
+
+    Two in three have exactly one in common with some (hard negatives).
+    """
     found: list[Event] = []
     while len(found) < count:
         hard = rng.random() < 2 / 3

@@ -19,48 +19,91 @@ class Wording(NamedTuple):
     article: tuple[str, ...]  # written about it afterwards, in words that captions mostly use as well
 
 
-# The stop list that some tasks use (Glasgow's, in scikit-learn) holds "fire": flames and smoke must say it too.
-# {the}: "the red truck", {a}: "a red truck", {many}: "red trucks", {at}: "at the harbour", {place}: "the harbour"
+# Some tasks use a stop list (Glasgow's, in scikit-learn) holds "fire": flames or smoke must say it too.
+# {a}: "a red truck", {the}: "the red truck", {many}: "red trucks",
+# {at}: "at the harbour", {place}: "the harbour"
 WORDINGS = {
     "burn": Wording(
         "Fire", "burns", "burn burning flames smoke",
-        ("{a} is burning", "flames rise from {the}", "{the} is on fire and smoke rises", "smoke and flames over {the}"),
-        ("A fire with high flames destroyed {a} {at}", "{a} burned in thick smoke {at}", "Flames and smoke covered {a} {at}"),
+        (
+            "{a} is burning", "flames rise from {the}",
+            "{the} is on fire and smoke rises", "smoke and flames over {the}",
+        ),
+        (
+            "A fire with high flames destroyed {a} {at}", "{a} burned in thick smoke {at}",
+            "Flames and smoke covered {a} {at}",
+        ),
     ),
     "flood": Wording(
         "Flood", "under water", "flooded flooding water",
-        ("{a} stands in the flood", "water rises around {the}", "deep water covers {the}", "{the} is flooded"),
+        (
+            "{a} stands in the flood", "water rises around {the}",
+            "deep water covers {the}", "{the} is flooded",
+        ),
         ("A flood covered {a} {at}", "Water surrounded {a} {at}", "{a} was flooded {at}"),
     ),
     "explode": Wording(
         "Explosion", "explodes", "explode exploding blast",
-        ("{a} explodes", "an explosion hits {the}", "a bright blast at {the}", "pieces of {the} after the blast"),
+        (
+            "{a} explodes", "an explosion hits {the}",
+            "a bright blast at {the}", "pieces of {the} after the blast",
+        ),
         ("{a} exploded in a blast {at}", "An explosion hit {a} {at}", "A blast destroyed {a} {at}"),
     ),
     "collapse": Wording(
         "Collapse", "collapses", "collapsing rubble",
-        ("{a} collapses", "{the} is falling to rubble", "dust and rubble under {the}", "{the} falls apart"),
-        ("{a} collapsed to rubble {at}", "{a} fell apart {at}", "Only rubble and dust remained of {a} {at}"),
+        (
+            "{a} collapses", "{the} is falling to rubble",
+            "dust and rubble under {the}", "{the} falls apart",
+        ),
+        (
+            "{a} collapsed to rubble {at}", "{a} fell apart {at}",
+            "Only rubble and dust remained of {a} {at}",
+        ),
     ),
     "march": Wording(
         "Parade", "on parade", "march marching",
-        ("many {many} march past", "a parade of {many}", "{many} marching in long lines", "{many} are on parade"),
-        ("{many} marched in long lines {at}", "A parade of {many} crossed {place}", "Many {many} were on parade {at}"),
+        (
+            "many {many} march past", "a parade of {many}",
+            "{many} marching in long lines", "{many} are on parade",
+        ),
+        (
+            "{many} marched in long lines {at}", "A parade of {many} crossed {place}",
+            "Many {many} were on parade {at}",
+        ),
     ),
     "snow": Wording(
         "Snowstorm", "in the snow", "snow storm winter",
-        ("snow falls on {the}", "{a} in a snowstorm", "heavy snow hides {the}", "the snowstorm covers {the}"),
-        ("Heavy snow covered {a} {at}", "A snowstorm hit {a} {at}", "{a} was lost in the snow {at}"),
+        (
+            "snow falls on {the}", "{a} in a snowstorm",
+            "heavy snow hides {the}", "the snowstorm covers {the}",
+        ),
+        (
+            "Heavy snow covered {a} {at}", "A snowstorm hit {a} {at}",
+            "{a} was lost in the snow {at}",
+        ),
     ),
     "tornado": Wording(
         "Tornado", "in the wind", "wind whirlwind",
-        ("a tornado lifts {the}", "{a} in a tornado", "strong wind turns {the}", "the tornado carries {the}"),
-        ("A tornado carried {a} away {at}", "{a} was lifted by the wind {at}", "A strong tornado hit {a} {at}"),
+        (
+            "a tornado lifts {the}", "{a} in a tornado",
+            "strong wind turns {the}", "the tornado carries {the}",
+        ),
+        (
+            "A tornado carried {a} away {at}", "{a} was lifted by the wind {at}",
+            "A strong tornado hit {a} {at}",
+        ),
     ),
     "celebrate": Wording(
         "Celebration", "celebrated", "celebrate party confetti",
-        ("confetti falls on {the}", "a party around {the}", "we celebrate {a}", "{the} in colourful confetti"),
-        ("A party was held around {a} {at}", "Confetti fell on {a} {at}", "{a} was celebrated with confetti {at}"),
+        (
+            "confetti falls on {the}", "a party around {the}",
+            "we celebrate {a}", "{the} in colourful confetti",
+        ),
+        (
+            "A party was held around {a} {at}", "Confetti fell on {a} {at}",
+            "{a} was celebrated with confetti {at}",
+        ),
     ),
 }  # fmt: skip
 PREPOSITIONS = {
@@ -69,19 +112,34 @@ PREPOSITIONS = {
 }  # fmt: skip
 CLOSER_LOOKS = ("you can see {the} {at}", "we are {at} with {the}", "this is one of the {many} {at}")
 STUDIO = (
-    "welcome back to the evening news", "now to our next story", "here is what happened today", "stay with us",
-    "our reporter has more", "good evening from the studio", "and there is more news", "let us look at this",
-)  # fmt: skip
+    "welcome back to the evening news",
+    "good evening from the studio",
+    "now to our next story",
+    "here is what happened today",
+    "and there is more news",
+    "our reporter has more",
+    "let us look at this",
+    "stay with us",
+)
 BACKGROUND = (
-    "Officials said nobody was hurt.", "Police closed the area for two hours.", "More news will follow tonight.",
-    "The mayor thanked all helpers.", "Experts are still looking for the cause.", "Visitors came from far away.",
-    "A spokesman did not want to comment.", "The weather will be better tomorrow.",
-)  # fmt: skip
+    "Officials said nobody was hurt.",
+    "Police closed the area for two hours.",
+    "Experts are still looking for the cause.",
+    "The mayor thanked all helpers.",
+    "Visitors came from far away.",
+    "A spokesman did not want to comment.",
+    "The weather will be better tomorrow.",
+    "More news will follow tonight.",
+)
 # What titles on the internet do to shells, HTML, paths and terminals that don't expect it.
 NASTY = (
-    ' "live" <script>alert(1)</script>', " $(touch pwned) `id`", " ; rm -rf ./* | 'sh' && echo \\", " ../../%2e%2e/%s {0} {x}",
-    " ⚠ 速報 Größe naïve 🚒", " <img src=x onerror=alert(1)> &amp; ' \"",
-)  # fmt: skip
+    ' "live" <script>alert(1)</script>',
+    " $(touch pwned) `id`",
+    " ; rm -rf ./* | 'sh' && echo \\",
+    " ../../%2e%2e/%s {0} {x}",
+    " ⚠ 速報 Größe naïve 🚒",
+    " <img src=x onerror=alert(1)> &amp; ' \"",
+)
 
 # One query per event type: together they find every video, as each has one headline.
 QUERIES = tuple(WORDINGS[type_].noun.lower() for type_ in TYPES)
@@ -119,7 +177,7 @@ def keywords(event: Event) -> frozenset[str]:
 
 
 def narration(event: Event, rng: Random) -> list[str]:
-    """Two or three caption lines for one event: who and what with the colour, what and where, perhaps a closer look."""
+    """Two or three caption lines for one event: who and what, what and where, often a closer look."""
     first, second = rng.sample(WORDINGS[event.type].captions, 2)
     lines = [
         say(first, event, texture=rng.random() < 0.3),
