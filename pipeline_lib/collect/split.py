@@ -1,4 +1,4 @@
-"""vid_urls.json → one list of videos per shard, shards/{shard}.json."""
+"""vid_urls.json → one list of videos per shard, shards/{shard}.json, and shards.json with their sizes."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,11 +19,15 @@ def split(videos: dict[str, Any], n_shards: int) -> list[dict[str, Any]]:
 def main(
     videos: Annotated[Path, typer.Argument(help="vid_urls.json")],
     shards: arguments.Shards,
-    out: Annotated[Path, typer.Option(help="folder for the lists")],
+    out: Annotated[Path, typer.Option(help="shards.json; the lists go into a folder of the same name beside it")],
 ) -> None:
-    """Spread the videos over the shards."""
-    for index, part in enumerate(split(files.read_json(videos), shards)):
-        files.write_json(out / f"{ids.shard_name(index)}.json", part)
+    """Spread the videos over the shards. A list that stays the same is not touched, so nothing that reads it runs again."""
+    parts = split(files.read_json(videos), shards)
+    for index, part in enumerate(parts):
+        path = out.with_suffix("") / f"{ids.shard_name(index)}.json"
+        if not (path.exists() and files.read_json(path) == part):
+            files.write_json(path, part)
+    files.write_json(out, {ids.shard_name(index): len(part) for index, part in enumerate(parts)})
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import ast
 import functools
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = "pipeline_lib"
@@ -24,7 +25,7 @@ def fingerprint(module: str, root: Path | None = None) -> str:
     root = root or Path(__file__).parents[2]
     digest = hashlib.sha256()
     for name in sorted(dependencies(module, root)):
-        digest.update(f"{name}\n{_tree(_file(name, root))}\n".encode())
+        digest.update(f"{name}\n{_read(_file(name, root), name).tree}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -37,15 +38,35 @@ def dependencies(module: str, root: Path) -> set[str]:
         if name in found or f"{name}.".startswith(_PLUMBING) or not _exists(name, root):
             continue
         found.add(name)
-        waiting.extend(_imports(ast.parse(_file(name, root).read_bytes()), name, root))
+        waiting.extend(_read(_file(name, root), name).imports)
     if module not in found:
         raise ValueError(f"no module {module} under {root}")
     return found
 
 
-def _imports(tree: ast.AST, name: str, root: Path) -> list[str]:
+@dataclass(frozen=True)
+class _Module:
+    tree: str  # syntax tree as text, without docstrings and places
+    imports: tuple[str, ...]  # dotted names inside the package; some may be functions rather than modules
+
+
+@functools.cache
+def _read(file: Path, name: str) -> _Module:
+    tree = ast.parse(file.read_bytes())
+    imports = tuple(_imports(tree, name if file.name == "__init__.py" else name.rpartition(".")[0]))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _documented(node):
+            node.body = node.body[1:]
+    return _Module(ast.dump(tree), imports)
+
+
+def _documented(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    first = node.body[0] if node.body else None
+    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+
+
+def _imports(tree: ast.AST, package: str) -> list[str]:
     names: list[str] = []
-    package = name if _file(name, root).name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
@@ -65,17 +86,3 @@ def _file(name: str, root: Path) -> Path:
 
 def _exists(name: str, root: Path) -> bool:
     return _file(name, root).is_file()
-
-
-def _tree(path: Path) -> str:
-    tree = ast.parse(path.read_bytes())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:]
-    return ast.dump(tree)

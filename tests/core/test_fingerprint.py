@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_lib.core import fingerprint as module
 from pipeline_lib.core.fingerprint import dependencies, fingerprint
 
 
@@ -19,6 +20,7 @@ def package(tmp_path: Path):
         if file:
             (root / file).write_text(text)
         fingerprint.cache_clear()
+        module._read.cache_clear()
         return fingerprint("pipeline_lib.a", tmp_path)
 
     return edited

@@ -29,7 +29,7 @@ checkpoint split:
     input:
         "<work>/vid_urls.json",
     output:
-        expand("<work>/shards/{shard}.json", shard=SHARDS),
+        "<work>/shards.json",
     log:
         "<work>/logs/split.log",
     localrule: True
@@ -37,10 +37,10 @@ checkpoint split:
         "../../envs/data.yaml"
     params:
         code=fingerprint("pipeline_lib.collect.split"),
-        folder=f"{WORK}/shards",
         shards=config["shards"],
+        lists=lists_are_there(),
     shell:
-        "python -m pipeline_lib.collect.split {input} --shards {params.shards} --out {params.folder:q} 2> {log}"
+        "python -m pipeline_lib.collect.split {input} --shards {params.shards} --out {output} 2> {log}"
 
 
 rule annotations:

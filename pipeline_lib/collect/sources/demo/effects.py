@@ -87,7 +87,7 @@ def _flood(image: Image.Image, stage: Stage, t: float, seconds: float) -> None:
     """Blue water rising from below, with waves."""
     (x, y), (w, h) = stage.centre(t), stage.size
     _put(image, stage.actor, x, y + 2 * math.sin(seconds * 4))
-    level = h * (0.86 - 0.32 * t)
+    level = h * (0.9 - 0.26 * t)
     crest = [(i * w / 32, level + h * 0.018 * math.sin(i * 0.9 + seconds * 5)) for i in range(33)]
     draw = ImageDraw.Draw(image, "RGBA")
     draw.polygon([*crest, (w, h), (0, h)], fill=(10, 80, 215, 195))

@@ -188,7 +188,7 @@ def _article(
 
 
 def _not_shown(split: str, shown: list[Event], count: int, rng: Random) -> list[Event]:
-    """Events for false sentences: at most one attribute in common with any shown event, so never a shown pair.
+    """Events for false sentences: at most one attribute shared with any shown event, so no shown pair.
 
     Two in three have exactly one in common with some (hard negatives).
     """
