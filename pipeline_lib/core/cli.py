@@ -61,6 +61,8 @@ def explain(error: ValidationError, prefix: str = "") -> str:
         key = ".".join([*([prefix] if prefix else []), *map(str, item["loc"])]) or "the configuration"
         if item["type"] == "extra_forbidden":
             parts.append(f"{key}: no such key; remove it or correct its spelling")
+        elif item["type"] == "missing":
+            parts.append(f"{key} is missing")
         elif isinstance(item["input"], dict):  # a rule over several keys: its message names them
             parts.append(item["msg"].removeprefix("Value error, "))
         else:

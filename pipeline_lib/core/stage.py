@@ -126,6 +126,14 @@ def _blocked(
     return None
 
 
+def _version(version: Callable[[str], str] | None, video_id: str) -> str:
+    """The version of a video, or "" when its source has none or fails; the stage's own try then says why."""
+    try:
+        return version(video_id) if version else ""
+    except ItemError:
+        return ""
+
+
 def _stop_if_hopeless(rows: list[Row], total: int, limit: float, stage: str) -> None:
     last = rows[-1]
     if last.status != FAILED or last.reason not in TRANSIENT:

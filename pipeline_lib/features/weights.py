@@ -13,12 +13,9 @@ from torch import nn
 from pipeline_lib.core import arguments, cli, device, files, weights
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.features import checkpoint
+from pipeline_lib.features.networks import NETWORKS
 
 log = logging.getLogger(__name__)
-
-#: Module of each network; it offers `build()` and `untrained(seed)`. Imported by name, so that one network's code
-#: is no part of another's fingerprint.
-NETWORKS = {"s3d": "pipeline_lib.features.nets.s3d", "objects": "pipeline_lib.features.nets.faster_rcnn"}
 
 
 def prepare(network: str, wanted: str, seed: int, out: Path, cache: Path, lock: Path) -> dict[str, Any]:

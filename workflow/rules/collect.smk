@@ -75,7 +75,7 @@ rule articles:
         "../../envs/data.yaml"
     params:
         code=fingerprint("pipeline_lib.collect.articles"),
-        options=section("source"),
+        options=fetch_options(),
         seed=config["seed"],
         limit=config["max_failed_fraction"],
     shell:
@@ -96,7 +96,7 @@ rule captions:
         "../../envs/data.yaml"
     params:
         code=fingerprint("pipeline_lib.collect.captions"),
-        options=section("source"),
+        options=fetch_options(),
         seed=config["seed"],
         limit=config["max_failed_fraction"],
     shell:
@@ -117,7 +117,7 @@ rule videos:
         "../../envs/data.yaml"
     params:
         code=fingerprint("pipeline_lib.collect.videos"),
-        options=section("source"),
+        options=fetch_options(),
         seed=config["seed"],
         limit=config["max_failed_fraction"],
     shell:

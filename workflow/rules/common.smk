@@ -25,6 +25,13 @@ def section(path):
     return literal(json.dumps(functools.reduce(lambda part, key: part[key], filter(None, path.split("/")), config)))
 
 
+def fetch_options():
+    """The source's section without what only decides which videos are listed: one video more re-runs one shard."""
+    kept = {key: value for key, value in config["source"].items() if key not in ("queries", "limit", "annotations")}
+    kept["demo"] = {key: value for key, value in kept["demo"].items() if key not in ("train", "val", "test")}
+    return literal(json.dumps(kept))
+
+
 @functools.cache
 def split_is_done():
     """Raise until the shards' lists are written; afterwards True without asking Snakemake once per job."""

@@ -1,7 +1,5 @@
 # Frames and video files → object and S3D features per video, merged into one HDF5 file each.
-
-# The module of each network's layers.
-NETWORKS = {"objects": "pipeline_lib.features.nets.faster_rcnn", "s3d": "pipeline_lib.features.nets.s3d"}
+from pipeline_lib.features.networks import NETWORKS
 
 # Seconds from one row of a feature to the next.
 STEP = {

@@ -43,4 +43,4 @@ rule word_vectors:
         seed=config["seed"],
     shell:
         "python -m pipeline_lib.text.vectors --captions {input.master} --dimension {params.dimension}"
-        " --seed {params.seed} {params.words} --out {output} 2> {log}"
+        " --seed {params.seed} --words {params.words:q} --out {output} 2> {log}"

@@ -151,6 +151,15 @@ class LocalSource:
             raise ItemError("not_found", f"{video_id} is not in {self._folder}") from None
 
 
+def folder_state(folder: Path) -> str:
+    """A short string that changes when files of a folder are added, removed or rewritten; without opening any."""
+    digest = hashlib.sha256()
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        stat = entry.stat(follow_symlinks=False)
+        digest.update(f"{_clean(entry.name)}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+    return digest.hexdigest()[:16]
+
+
 def id_of(name: str) -> str:
     """The id of a video from its file name without extension: that name if it can be one, else a hash."""
     if _ID.fullmatch(name):

@@ -8,7 +8,7 @@ from pipeline_lib.collect.sources.demo.world import SPLITS
 
 # An id is 66 bits = 11 characters of 6: 24 zero bits that prove its origin, 2 for the split, 40 for the
 # index, scrambled by a seeded one-to-one mapping (multiply, fold, multiply, fold) to look like YouTube's.
-_BITS, _INDEX_BITS, _SPLIT_BITS = 66, 40, 2
+_BITS, _INDEX_BITS = 66, 40
 _MASK = (1 << _BITS) - 1
 
 

@@ -19,7 +19,7 @@ class Wording(NamedTuple):
     article: tuple[str, ...]  # written about it afterwards, in words that captions mostly use as well
 
 
-# Some tasks use a stop list (Glasgow's, in scikit-learn) holds "fire": flames or smoke must say it too.
+# Some tasks drop stop words, and scikit-learn's list of them holds "fire": flames or smoke must be said too.
 # {a}: "a red truck", {the}: "the red truck", {many}: "red trucks",
 # {at}: "at the harbour", {place}: "the harbour"
 WORDINGS = {
@@ -68,7 +68,7 @@ WORDINGS = {
             "{many} marching in long lines", "{many} are on parade",
         ),
         (
-            "{many} marched in long lines {at}", "A parade of {many} crossed {place}",
+            "{many} were marching in long lines {at}", "A parade of {many} crossed {place}",
             "Many {many} were on parade {at}",
         ),
     ),
