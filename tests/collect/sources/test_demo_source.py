@@ -50,11 +50,16 @@ def test_foreign_ids_are_not_found(video_id):
         DemoSource().article(video_id)
 
 
-def test_ids_of_another_seed_or_beyond_the_count_are_not_found():
-    source = DemoSource(train=2, val=0, test=0)
-    for video_id in (ids.encode(1, "train", 0), ids.encode(0, "train", 2), ids.encode(0, "val", 0)):
-        with pytest.raises(ItemError):
-            source.captions(video_id, ["en"])
+def test_ids_of_another_seed_are_not_found():
+    with pytest.raises(ItemError):
+        DemoSource().captions(ids.encode(1, "train", 0), ["en"])
+
+
+def test_the_count_decides_what_is_listed_not_what_an_id_means():
+    video_id = ids.encode(0, "train", 99)
+    small, large = DemoSource(train=2), DemoSource(train=200)
+    assert video_id not in small.search("*", 10**6)
+    assert small.article(video_id) == large.article(video_id) and small.version(video_id) == large.version(video_id)
 
 
 def test_the_default_queries_together_find_every_video():
@@ -66,9 +71,7 @@ def test_the_default_queries_together_find_every_video():
 
 def test_search_reads_words():
     source = DemoSource(train=400, val=0, test=0)
-    assert set(source.search("Truck fire", 500)) == set(source.search("truck", 500)) & set(
-        source.search("fire", 500)
-    )
+    assert set(source.search("Truck fire", 500)) == set(source.search("truck", 500)) & set(source.search("fire", 500))
     assert all("truck" in hit["title"] for hit in source.search("trucks", 500).values())
     assert not source.search("zeppelin", 500) and not source.search("", 500)
     assert list(source.search("*", 10)) == list(source.search("*", 500))[:10]
@@ -114,8 +117,7 @@ def test_more_videos_change_no_other(tmp_path):
 def test_the_version_follows_what_is_rendered():
     video_id = any_id(DemoSource())
     versions = [
-        DemoSource(**options).version(video_id)
-        for options in ({}, {"fps": 12}, {"width": 160}, {"sound": True})
+        DemoSource(**options).version(video_id) for options in ({}, {"fps": 12}, {"width": 160}, {"sound": True})
     ]
     assert len(set(versions)) == 4
 

@@ -100,9 +100,7 @@ def test_captions_cover_each_event_and_name_it():
         for start, end, event in one.events:
             inside = [line for line in one.captions if line[0] >= start - 1e-3 and line[1] <= end + 1e-3]
             assert 2 <= len(inside) <= 3
-            assert inside[0][0] == pytest.approx(start, abs=2e-3) and inside[-1][1] == pytest.approx(
-                end, abs=2e-3
-            )
+            assert inside[0][0] == pytest.approx(start, abs=2e-3) and inside[-1][1] == pytest.approx(end, abs=2e-3)
             said = tokens(" ".join(text for _, _, text in inside))
             assert {event.colour, event.place} <= said
             assert event.pair in mentioned_pairs(" ".join(said))
@@ -113,9 +111,7 @@ def test_every_fifth_video_has_machine_made_captions():
         machine = one.outline.index % 5 == 4
         assert one.caption_kind == ("auto" if machine else "manual")
         if machine:
-            assert all(
-                text == text.lower() and text.replace(" ", "").isalpha() for _, _, text in one.captions
-            )
+            assert all(text == text.lower() and text.replace(" ", "").isalpha() for _, _, text in one.captions)
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -176,11 +172,7 @@ def test_the_vocabulary_is_small():
 def test_one_title_in_twenty_is_nasty():
     titles = [words.title(one.outline.headline, one.outline.index) for one in told("train", 120)]
     nasty = [title for title in titles if not re.fullmatch(r"[\w :–]+", title)]
-    assert (
-        len(nasty) == 6
-        and any("<script>" in title for title in nasty)
-        and any("$(" in title for title in nasty)
-    )
+    assert len(nasty) == 6 and any("<script>" in title for title in nasty) and any("$(" in title for title in nasty)
     assert all(title.isprintable() for title in titles)
 
 
@@ -190,15 +182,11 @@ def test_stories_change_with_the_seed():
 
 def test_annotations_are_consistent():
     annotations = DemoSource(train=5, val=5, test=5).annotations()
-    assert (
-        sorted(entry["split"] for entry in annotations.values()) == ["test"] * 5 + ["train"] * 5 + ["val"] * 5
-    )
+    assert sorted(entry["split"] for entry in annotations.values()) == ["test"] * 5 + ["train"] * 5 + ["val"] * 5
     for entry in annotations.values():
         ends = [0.0, *(event["end"] for event in entry["events"])]
         for event, previous_end in zip(entry["events"], ends, strict=False):
-            assert (
-                previous_end <= event["start"] < event["end"] <= entry["duration"] and event["type"] in TYPES
-            )
+            assert previous_end <= event["start"] < event["end"] <= entry["duration"] and event["type"] in TYPES
         for event, sentence in entry["event_coreference"]:
             assert 0 <= event < len(entry["events"]) and 0 <= sentence < len(entry["article_sentences"])
         assert all(0 < cut < entry["duration"] for cut in entry["temporal_proposals"])

@@ -41,9 +41,7 @@ class Pen:
 
     def polygon(self, *points: tuple[float, float], fill: Fill = 255) -> None:
         """A closed polygon."""
-        self.draw.polygon(
-            [(_MARGIN + x * self.height, _MARGIN + y * self.height) for x, y in points], fill=fill
-        )
+        self.draw.polygon([(_MARGIN + x * self.height, _MARGIN + y * self.height) for x, y in points], fill=fill)
 
     def box(self, x1: float, y1: float, x2: float, y2: float, fill: Fill = 255) -> None:
         """A rectangle."""
@@ -53,9 +51,7 @@ class Pen:
         """An ellipse around a centre."""
         ry = rx if ry is None else ry
         corners = ((x - rx, y - ry), (x + rx, y + ry))
-        self.draw.ellipse(
-            [_MARGIN + value * self.height for corner in corners for value in corner], fill=fill
-        )
+        self.draw.ellipse([_MARGIN + value * self.height for corner in corners for value in corner], fill=fill)
 
 
 def sprite(noun: str, colour: str, texture: str, height: int) -> Image.Image:

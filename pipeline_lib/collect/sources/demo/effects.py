@@ -28,9 +28,7 @@ class Stage:
 
     def centre(self, t: float) -> tuple[float, float]:
         """Where the actor's middle is at t ∈ [0, 1], in pixels."""
-        return (self.start + self.drift * t) * self.size[0], actors.BUILDS[
-            self.event.noun
-        ].middle * self.size[1]
+        return (self.start + self.drift * t) * self.size[0], actors.BUILDS[self.event.noun].middle * self.size[1]
 
 
 def stage(event: Event, rng: Random, size: tuple[int, int]) -> Stage:
@@ -192,9 +190,7 @@ def _tornado(image: Image.Image, stage: Stage, t: float, seconds: float) -> None
     for a, b, c in stage.particles[:40]:
         angle, up = seconds * 7 + a * 6.3, b
         px = x + math.cos(angle) * h * (0.1 + 0.6 * up**1.5)
-        draw.rectangle(
-            (px, h * (0.92 - 0.9 * up), px + 4 + 5 * c, h * (0.92 - 0.9 * up) + 3), fill=(60, 45, 30)
-        )
+        draw.rectangle((px, h * (0.92 - 0.9 * up), px + 4 + 5 * c, h * (0.92 - 0.9 * up) + 3), fill=(60, 45, 30))
     turned = stage.actor.rotate(math.degrees(seconds * 2.5), expand=True)
     _put(image, turned, x + math.cos(seconds * 3) * h * 0.25, h * (0.55 + 0.08 * math.sin(seconds * 2)))
 
@@ -215,9 +211,7 @@ def _celebrate(image: Image.Image, stage: Stage, t: float, seconds: float) -> No
         px = (a + 0.02 * math.sin(seconds * 4 + 6 * c)) % 1 * w
         py = (b + seconds * (0.2 + 0.25 * c)) % 1 * h
         side = h * (0.014 + 0.014 * c)
-        draw.rectangle(
-            (px, py, px + side, py + side * abs(math.sin(seconds * 6 + 9 * a)) + 1), fill=party[i % 5]
-        )
+        draw.rectangle((px, py, px + side, py + side * abs(math.sin(seconds * 6 + 9 * a)) + 1), fill=party[i % 5])
 
 
 EFFECTS: dict[str, Callable[[Image.Image, Stage, float, float], None]] = {

@@ -38,11 +38,7 @@ def encode(seed: int, split: str, index: int) -> str:
 
 def decode(seed: int, video_id: str) -> tuple[str, int] | None:
     """(split, index) of an id, None for anything that `encode` didn't make with this seed."""
-    if (
-        len(video_id) != 11
-        or not video_id.isascii()
-        or not video_id.replace("-", "").replace("_", "").isalnum()
-    ):
+    if len(video_id) != 11 or not video_id.isascii() or not video_id.replace("-", "").replace("_", "").isalnum():
         return None
     add, _, _ = _keys(seed)
     second, third = _inverses(seed)

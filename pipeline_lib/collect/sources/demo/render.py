@@ -67,9 +67,7 @@ def _studio(shot: Shot, rng: Random, size: tuple[int, int], story: Story) -> Ite
         draw.ellipse((x - h * 0.11, y - h * 0.14, x + h * 0.11, y + h * 0.14), fill=(232, 188, 150))
         draw.pieslice((x - h * 0.12, y - h * 0.16, x + h * 0.12, y + h * 0.1), 180, 360, fill=(60, 40, 30))
         mouth = h * 0.025 * abs(math.sin(seconds * 11))
-        draw.ellipse(
-            (x - h * 0.04, y + h * 0.07 - mouth, x + h * 0.04, y + h * 0.075 + mouth), fill=(120, 30, 30)
-        )
+        draw.ellipse((x - h * 0.04, y + h * 0.07 - mouth, x + h * 0.04, y + h * 0.075 + mouth), fill=(120, 30, 30))
         draw.rectangle((0, h * 0.76, w, h * 0.79), fill=(215, 220, 230))
         yield image
 

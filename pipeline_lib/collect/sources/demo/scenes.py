@@ -20,9 +20,7 @@ def _sky(draw: ImageDraw.ImageDraw, top: RGB, bottom: RGB, width: int, height: i
     """A vertical gradient over the first `height` rows."""
     for y in range(height):
         mix = y / max(height - 1, 1)
-        draw.line(
-            (0, y, width, y), fill=tuple(round(a + (b - a) * mix) for a, b in zip(top, bottom, strict=True))
-        )
+        draw.line((0, y, width, y), fill=tuple(round(a + (b - a) * mix) for a, b in zip(top, bottom, strict=True)))
 
 
 def _harbour(draw: ImageDraw.ImageDraw, rng: Random, w: int, h: int) -> None:
@@ -44,9 +42,7 @@ def _desert(draw: ImageDraw.ImageDraw, rng: Random, w: int, h: int) -> None:
     for i in range(4):  # dunes, the nearest last
         x, top = rng.uniform(-0.2, 0.8) * w, (0.42 + 0.12 * i) * h
         draw.rectangle((0, top + h * 0.12, w, h), fill=(228 - 14 * i, 172 - 14 * i, 98 - 10 * i))
-        draw.ellipse(
-            (x - w * 0.4, top, x + w * 0.6, top + h * 0.5), fill=(236 - 14 * i, 182 - 14 * i, 106 - 10 * i)
-        )
+        draw.ellipse((x - w * 0.4, top, x + w * 0.6, top + h * 0.5), fill=(236 - 14 * i, 182 - 14 * i, 106 - 10 * i))
 
 
 def _forest(draw: ImageDraw.ImageDraw, rng: Random, w: int, h: int) -> None:
@@ -80,9 +76,7 @@ def _mountain(draw: ImageDraw.ImageDraw, rng: Random, w: int, h: int) -> None:
     _sky(draw, (95, 150, 225), (190, 215, 245), w, h)
     for i in range(5):
         x, top, half = (0.25 * i + rng.uniform(-0.1, 0.1)) * w, rng.uniform(0.05, 0.3) * h, 0.25 * w
-        draw.polygon(
-            (x, top, x - half, h * 0.75, x + half, h * 0.75), fill=(105 + 6 * i, 110 + 6 * i, 130 + 6 * i)
-        )
+        draw.polygon((x, top, x - half, h * 0.75, x + half, h * 0.75), fill=(105 + 6 * i, 110 + 6 * i, 130 + 6 * i))
         draw.polygon(
             (x, top, x - half * 0.35, top + h * 0.2, x, top + h * 0.15, x + half * 0.35, top + h * 0.2),
             fill=(250, 250, 255),
@@ -137,9 +131,7 @@ def _stadium(draw: ImageDraw.ImageDraw, rng: Random, w: int, h: int) -> None:
 
 def _studio(draw: ImageDraw.ImageDraw, rng: Random, w: int, h: int) -> None:
     _sky(draw, (20, 35, 90), (45, 75, 150), w, h)
-    draw.rectangle(
-        (w * 0.56, h * 0.12, w * 0.95, h * 0.55), fill=(150, 200, 240), outline=(235, 235, 245), width=3
-    )
+    draw.rectangle((w * 0.56, h * 0.12, w * 0.95, h * 0.55), fill=(150, 200, 240), outline=(235, 235, 245), width=3)
     for i in range(3):
         y = h * (0.2 + 0.1 * i)
         draw.rectangle((w * 0.6, y, w * rng.uniform(0.7, 0.92), y + h * 0.05), fill=(40, 60, 130))

@@ -86,10 +86,7 @@ class Story:
 
     def segments(self) -> list[Segment]:
         """The captions in the file contract's form."""
-        return [
-            {"start": start, "duration": round(end - start, 3), "text": text}
-            for start, end, text in self.captions
-        ]
+        return [{"start": start, "duration": round(end - start, 3), "text": text} for start, end, text in self.captions]
 
 
 def outline(seed: int, split: str, index: int, seconds: tuple[float, float], fps: int) -> Outline:
@@ -172,9 +169,7 @@ def _captions(outline: Outline, shots: tuple[Shot, ...], rng: Random) -> tuple[t
     return tuple(captions)
 
 
-def _article(
-    split: str, shown: list[Event], rng: Random
-) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...]]:
+def _article(split: str, shown: list[Event], rng: Random) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...]]:
     """Sentences in shuffled order, and (event, sentence) for the true ones."""
     mentioned = [i for i in range(len(shown)) if rng.random() < MENTIONED] or [rng.randrange(len(shown))]
     lines: list[tuple[str, int | None]] = [(words.sentence(shown[i], rng), i) for i in mentioned]

@@ -38,9 +38,7 @@ class Event:
     def shared(self, other: "Event") -> int:
         """How many of noun, type, colour and place two events have in common, 0…4."""
         mine = (self.noun, self.type, self.colour, self.place)
-        return sum(
-            a == b for a, b in zip(mine, (other.noun, other.type, other.colour, other.place), strict=True)
-        )
+        return sum(a == b for a, b in zip(mine, (other.noun, other.type, other.colour, other.place), strict=True))
 
 
 def _pairs(*diagonals: int) -> tuple[Pair, ...]:
