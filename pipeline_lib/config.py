@@ -37,33 +37,23 @@ class Demo(Section):
     @model_validator(mode="after")
     def _range(self) -> "Demo":
         if self.max_seconds < self.min_seconds:
-            raise ValueError(
-                f"max_seconds ({self.max_seconds}) is below min_seconds ({self.min_seconds}); raise it"
-            )
+            raise ValueError(f"max_seconds ({self.max_seconds}) is below min_seconds ({self.min_seconds}); raise it")
         return self
 
 
 class Local(Section):
     """A folder of videos with sidecar files, for source.kind = local."""
 
-    folder: str = Field(
-        "videos", description="NAME.mp4 with NAME.info.json, NAME.en.vtt … beside it (yt-dlp's names)"
-    )
+    folder: str = Field("videos", description="NAME.mp4 with NAME.info.json, NAME.en.vtt … beside it (yt-dlp's names)")
 
 
 class SourceOptions(Section):
     kind: Literal["demo", "local"] = Field("demo", description="where videos come from")
-    queries: list[str] = Field(
-        ["*"], min_length=1, description="what to search for; * is everything the source has"
-    )
+    queries: list[str] = Field(["*"], min_length=1, description="what to search for; * is everything the source has")
     limit: int = Field(1_000_000, ge=1, description="hits kept per query")
-    annotations: str | None = Field(
-        None, description="gold file; null asks the source (annotations.json of a folder)"
-    )
+    annotations: str | None = Field(None, description="gold file; null asks the source (annotations.json of a folder)")
     languages: list[str] = Field(["en"], min_length=1, description="caption languages, best first")
-    id_pattern: str = Field(
-        r"[A-Za-z0-9_-]{11}", description="regular expression that a whole video id must match"
-    )
+    id_pattern: str = Field(r"[A-Za-z0-9_-]{11}", description="regular expression that a whole video id must match")
     demo: Demo = Demo()
     local: Local = Local()
 
@@ -75,9 +65,7 @@ class DueDiligence(Section):
     max_seconds: float = Field(4 * 3600.0, gt=0)
     max_pixels: int = Field(4096 * 2304, gt=0, description="width × height")
     max_bytes: int = Field(8 * 1024**3, gt=0)
-    duration_tolerance: float = Field(
-        0.1, ge=0, le=1, description="share of the declared duration that may be missing"
-    )
+    duration_tolerance: float = Field(0.1, ge=0, le=1, description="share of the declared duration that may be missing")
 
 
 class Frames(Section):
@@ -176,9 +164,7 @@ class CorefTraining(Section):
     negative_weighting: bool = Field(
         False, description="weight the margin loss by hard_negative_rate, with batch_videos > 1"
     )
-    hard_negative_rate: float = Field(
-        0.5, gt=0, lt=1, description="share of same-video pairs in the negatives' weight"
-    )
+    hard_negative_rate: float = Field(0.5, gt=0, lt=1, description="share of same-video pairs in the negatives' weight")
     seed: int = Field(1, ge=0)
 
 
@@ -192,9 +178,7 @@ class CorefEvaluation(Section):
         min_length=1,
         description="tried on val, compared strictly",
     )
-    min_iou: float = Field(
-        0.5, gt=0, le=1, description="temporal IoU from which a proposal stands for a gold event"
-    )
+    min_iou: float = Field(0.5, gt=0, le=1, description="temporal IoU from which a proposal stands for a gold event")
     bootstrap: int = Field(1000, ge=1, description="resamples of videos behind the 95 % intervals")
 
 
@@ -211,9 +195,7 @@ class Config(Section):
     paths: Paths = Paths()
     seed: int = Field(0, ge=0, description="of generated videos and untrained weights")
     shards: int = Field(4, ge=1, le=100_000, description="units of scheduling; fix it before a large run")
-    max_failed_fraction: float = Field(
-        0.5, ge=0, le=1, description="transient failures in a shard that stop a stage"
-    )
+    max_failed_fraction: float = Field(0.5, ge=0, le=1, description="transient failures in a shard that stop a stage")
     source: SourceOptions = SourceOptions()
     due_diligence: DueDiligence = DueDiligence()
     frames: Frames = Frames()
@@ -225,9 +207,7 @@ class Config(Section):
     @model_validator(mode="after")
     def _possible(self) -> "Config":
         if self.paths.work == self.paths.results:
-            raise ValueError(
-                f"paths.work and paths.results are both {self.paths.work!r}; give them different folders"
-            )
+            raise ValueError(f"paths.work and paths.results are both {self.paths.work!r}; give them different folders")
         if self.coref.data.candidates > self.features.objects.boxes:
             raise ValueError(
                 f"coref.data.candidates ({self.coref.data.candidates}) exceeds features.objects.boxes "
@@ -249,9 +229,7 @@ def load(values: dict[str, Any], *, base: Path | None = None) -> Config:
     if base is not None:
         for key, path in _files(config):
             if not (base / path).exists():
-                raise UserError(
-                    f"{key} = {path!r}: no such file or folder; correct the path in the configuration"
-                )
+                raise UserError(f"{key} = {path!r}: no such file or folder; correct the path in the configuration")
     return config
 
 

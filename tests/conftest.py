@@ -12,7 +12,9 @@ import pytest
 def make_video() -> Callable[..., Path]:
     """A function (path, seconds, fps, size, …) that writes an H.264 file whose frame i has brightness 4·i modulo 256."""
 
-    def write(path: Path, seconds: float = 4.0, fps: int = 10, size: tuple[int, int] = (64, 48), **stream_options) -> Path:
+    def write(
+        path: Path, seconds: float = 4.0, fps: int = 10, size: tuple[int, int] = (64, 48), **stream_options
+    ) -> Path:
         with av.open(str(path), "w") as container:
             stream = container.add_stream("libx264", rate=fps, options={"g": "20", "crf": "18", **stream_options})
             stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"

@@ -46,13 +46,9 @@ def within_pixels(video: Path, info: VideoInfo, options: DueDiligence) -> None:
 def within_duration(video: Path, info: VideoInfo, options: DueDiligence) -> None:
     """The declared duration lies between min_seconds and max_seconds."""
     if info.duration > options.max_seconds:
-        raise ItemError(
-            Reason.TOO_LONG, f"{info.duration:.1f} s; due_diligence.max_seconds is {options.max_seconds}"
-        )
+        raise ItemError(Reason.TOO_LONG, f"{info.duration:.1f} s; due_diligence.max_seconds is {options.max_seconds}")
     if info.duration < options.min_seconds:
-        raise ItemError(
-            Reason.TOO_SHORT, f"{info.duration:.1f} s; due_diligence.min_seconds is {options.min_seconds}"
-        )
+        raise ItemError(Reason.TOO_SHORT, f"{info.duration:.1f} s; due_diligence.min_seconds is {options.min_seconds}")
 
 
 def decodes(video: Path, info: VideoInfo, options: DueDiligence) -> None:

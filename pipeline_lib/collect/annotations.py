@@ -47,9 +47,7 @@ class Annotation(BaseModel):
     def _indices(self) -> "Annotation":
         for event, sentence in self.event_coreference:
             if not (0 <= event < len(self.events) and 0 <= sentence < len(self.article_sentences)):
-                raise ValueError(
-                    f"event_coreference [{event}, {sentence}] points past the events or sentences"
-                )
+                raise ValueError(f"event_coreference [{event}, {sentence}] points past the events or sentences")
         return self
 
 

@@ -25,13 +25,9 @@ def merge(stages: list[Path], shards: int) -> dict[str, Any]:
     for video_id in read[0]:
         rows = [table[video_id] for table in read if video_id in table and table[video_id].ok]
         if len(rows) == len(stages):
-            paths = [
-                folder.absolute().parent / str(row.artefact) for folder, row in zip(stages, rows, strict=True)
-            ]
+            paths = [folder.absolute().parent / str(row.artefact) for folder, row in zip(stages, rows, strict=True)]
             parts = [
-                files.read_json(path)
-                for folder, path in zip(stages, paths, strict=True)
-                if folder.name not in GATES
+                files.read_json(path) for folder, path in zip(stages, paths, strict=True) if folder.name not in GATES
             ]
             entries[video_id] = {key: value for part in parts for key, value in part.items()}
     log.info(
@@ -44,9 +40,7 @@ def merge(stages: list[Path], shards: int) -> dict[str, Any]:
 
 
 def main(
-    stages: Annotated[
-        list[Path], typer.Argument(help="folders of ledgers, e.g. work/articles work/captions")
-    ],
+    stages: Annotated[list[Path], typer.Argument(help="folders of ledgers, e.g. work/articles work/captions")],
     out: Annotated[Path, typer.Option(help="file to write")],
     shards: arguments.Shards,
 ) -> None:

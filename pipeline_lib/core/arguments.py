@@ -8,9 +8,7 @@ import typer
 Shard = Annotated[Path, typer.Argument(help="list of videos, shards/0000.json")]
 Out = Annotated[Path, typer.Option(help="ledger to write, <work>/<stage>/0000.parquet")]
 Videos = Annotated[Path, typer.Option(help="ledger of the videos")]
-DueDiligence = Annotated[
-    Path, typer.Option(help="ledger of due diligence: only videos that are ok in it are used")
-]
+DueDiligence = Annotated[Path, typer.Option(help="ledger of due diligence: only videos that are ok in it are used")]
 Options = Annotated[
     str, typer.Option(help="this stage's section of the configuration, as JSON; keys left out keep defaults")
 ]

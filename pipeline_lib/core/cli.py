@@ -18,9 +18,7 @@ USER_ERROR, STOPPED = 2, 3
 
 def run(main: Callable[..., Any]) -> None:
     """Run `main` as a typer command; a UserError prints one line and exits 2, a StopStage exits 3."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
-    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(main)
     try:

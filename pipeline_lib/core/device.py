@@ -15,12 +15,8 @@ def choose(device: str = "auto") -> torch.device:
         chosen = torch.device(device)
     except RuntimeError:
         raise UserError(f"device = {device!r}: use auto, cpu, cuda or cuda:1") from None
-    if chosen.type == "cuda" and (
-        not torch.cuda.is_available() or (chosen.index or 0) >= torch.cuda.device_count()
-    ):
-        raise UserError(
-            f"device = {device!r}: {torch.cuda.device_count()} GPUs are visible here; use auto or cpu"
-        )
+    if chosen.type == "cuda" and (not torch.cuda.is_available() or (chosen.index or 0) >= torch.cuda.device_count()):
+        raise UserError(f"device = {device!r}: {torch.cuda.device_count()} GPUs are visible here; use auto or cpu")
     if chosen.type not in ("cpu", "cuda"):
         raise UserError(f"device = {device!r}: use auto, cpu, cuda or cuda:1")
     return chosen

@@ -9,11 +9,7 @@ _SAFE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 
 def is_valid(video_id: object, pattern: str = ".*") -> bool:
     """Whether an id may become a file name: letters, digits, `_`, `-`, `.` (not first), and the whole id fits `pattern`."""
-    return (
-        isinstance(video_id, str)
-        and bool(_SAFE.fullmatch(video_id))
-        and bool(re.fullmatch(pattern, video_id))
-    )
+    return isinstance(video_id, str) and bool(_SAFE.fullmatch(video_id)) and bool(re.fullmatch(pattern, video_id))
 
 
 def shard_of(video_id: str, n_shards: int) -> int:

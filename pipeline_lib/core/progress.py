@@ -42,9 +42,7 @@ def _bar(items: Iterable[T], what: str, total: int | None, unit: str) -> Iterato
         start = time.monotonic()
         for done, item in enumerate(items, 1):
             yield item
-            progress.update(
-                task, advance=1, rate=f"{done / max(time.monotonic() - start, 1e-9):.2f} {unit}/s"
-            )
+            progress.update(task, advance=1, rate=f"{done / max(time.monotonic() - start, 1e-9):.2f} {unit}/s")
 
 
 def _lines(items: Iterable[T], what: str, total: int | None, unit: str, interval: float) -> Iterator[T]:

@@ -91,9 +91,7 @@ def run_stage(
             if row is None:
                 before = sources[video_id] if sources else None
                 path = root / str(before.artefact) if before and before.artefact else None
-                key = (
-                    before.sha256 or before.source_sha256 if before else version(video_id) if version else ""
-                )
+                key = before.sha256 or before.source_sha256 if before else version(video_id) if version else ""
                 row = loop.bring(Item(video_id, entries[video_id], path, key))
             rows.append(replace(row, spec=spec.id))
             _stop_if_hopeless(rows, len(entries), max_failed_fraction, spec.stage)
@@ -108,20 +106,14 @@ def run_stage(
     return {row.video_id: row for row in rows}
 
 
-def _blocked(
-    video_id: str, sources: dict[str, Row] | None, gates: list[dict[str, Row]], id_pattern: str
-) -> Row | None:
+def _blocked(video_id: str, sources: dict[str, Row] | None, gates: list[dict[str, Row]], id_pattern: str) -> Row | None:
     """The row of a video that can't even be tried, or None."""
     if not ids.is_valid(video_id, id_pattern):
         return Row(video_id, FAILED, Reason.INVALID_ID, one_line(f"{video_id!r} is not a valid video id"))
     for rows in [*([sources] if sources is not None else []), *gates]:
         row = rows.get(video_id)
         if row is None or not row.ok:
-            why = (
-                f"{row.reason}: {row.detail or ''}".strip(": ")
-                if row
-                else "not in the ledger of the stage before"
-            )
+            why = f"{row.reason}: {row.detail or ''}".strip(": ") if row else "not in the ledger of the stage before"
             return Row(video_id, SKIPPED, Reason.UPSTREAM, one_line(why.removeprefix(f"{Reason.UPSTREAM}: ")))
     return None
 

@@ -59,11 +59,7 @@ def locate(network: str, wanted: str, cache: Path, lock: Path) -> Checkpoint:
     """
     known = REGISTRY.get((network, wanted))
     if known and known.url:
-        path = Path(
-            pooch.retrieve(
-                known.url, known_hash=known.sha256, fname=known.file, path=cache, progressbar=False
-            )
-        )
+        path = Path(pooch.retrieve(known.url, known_hash=known.sha256, fname=known.file, path=cache, progressbar=False))
         return Checkpoint(path, known.name, known.licence, _pinned(f"{network}/{known.name}", path, lock))
     path = Path(wanted)
     if known or not path.is_file():

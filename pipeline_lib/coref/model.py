@@ -78,9 +78,7 @@ class Net(nn.Module):
         self.text_pooling = SentenceMaxpool(inputs.words, dimension)
         self.GU_text = GatedEmbeddingUnit(dimension, dimension)
         self.GU_video = GatedEmbeddingUnit(inputs.video, dimension)
-        self.GU_obj = GatedEmbeddingUnit(
-            inputs.objects, dimension, axis=1 if normalise == "candidate_axis" else -1
-        )
+        self.GU_obj = GatedEmbeddingUnit(inputs.objects, dimension, axis=1 if normalise == "candidate_axis" else -1)
 
     def embed_text(self, words: Tensor) -> Tensor:
         """Word vectors (B, words, word dim) → (B, D)."""

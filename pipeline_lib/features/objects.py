@@ -11,9 +11,9 @@ from pipeline_lib.core import arguments, cli, device, files
 from pipeline_lib.core.errors import ItemError, Reason
 from pipeline_lib.core.spec import Spec
 from pipeline_lib.core.stage import Item, run_stage
+from pipeline_lib.features.checkpoint import load
 from pipeline_lib.features.nets.faster_rcnn import FasterRCNN, preprocess
 from pipeline_lib.features.nets.regions import select
-from pipeline_lib.features.checkpoint import load
 from pipeline_lib.video import frames
 
 FIELDS = ("features", "boxes", "scores", "labels")
@@ -22,7 +22,7 @@ FIELDS = ("features", "boxes", "scores", "labels")
 def regions(
     picture: np.ndarray, size: tuple[int, int], net: FasterRCNN, options: Options, where: torch.device
 ) -> dict[str, np.ndarray]:
-    """The K regions of one picture (H, W, 3) uint8 RGB; boxes x1 y1 x2 y2 in pixels of the video, whose (width, height) is `size`."""
+    """The K regions of one picture (H, W, 3) uint8 RGB; boxes x1 y1 x2 y2 in pixels of the video of (width, height) `size`."""
     height, width = picture.shape[:2]
     image, scale = preprocess(picture, options.short_side, options.max_side)
     info = torch.tensor([[image.shape[-2], image.shape[-1], scale]], dtype=torch.float32)

@@ -13,8 +13,8 @@ from pipeline_lib.core import arguments, cli, device, files
 from pipeline_lib.core.errors import ItemError, Reason
 from pipeline_lib.core.spec import Spec
 from pipeline_lib.core.stage import Item, run_stage
-from pipeline_lib.features.nets.s3d import S3D
 from pipeline_lib.features.checkpoint import load
+from pipeline_lib.features.nets.s3d import S3D
 from pipeline_lib.video.decode import sample
 
 NOT_DECISIVE = {"batch"}  # how many windows go through at once changes no window's result
@@ -46,9 +46,7 @@ def windows(video: Path, options: Options) -> Iterator[np.ndarray]:
         seen += 1
         if seen > start:
             held.append(
-                square(
-                    frame.rgb(*_scaled(frame.picture.width, frame.picture.height, options.size)), options.size
-                )
+                square(frame.rgb(*_scaled(frame.picture.width, frame.picture.height, options.size)), options.size)
             )
         if len(held) == options.frames:
             yield np.stack(held)

@@ -15,7 +15,10 @@ class Fruit:
     hits = {"red": ["apple", "cherry"], "sweet": ["cherry", "pear"]}  # noqa: RUF012
 
     def search(self, query, limit):
-        return {video_id: {"url": "u", "title": video_id, "duration": 1.0, "channel": "c"} for video_id in self.hits[query][:limit]}
+        return {
+            video_id: {"url": "u", "title": video_id, "duration": 1.0, "channel": "c"}
+            for video_id in self.hits[query][:limit]
+        }
 
     def version(self, video_id):
         return f"v-{video_id}"
@@ -47,7 +50,9 @@ def test_split_keeps_every_id_and_a_new_one_touches_one_shard():
 
 
 def test_masters_hold_what_is_ok_everywhere(tmp_path):
-    articles = [ledger.Row(v, "ok", artefact=f"articles/{v}.json") for v in "ba"] + [ledger.Row("c", "failed", "private")]
+    articles = [ledger.Row(v, "ok", artefact=f"articles/{v}.json") for v in "ba"] + [
+        ledger.Row("c", "failed", "private")
+    ]
     captions = [ledger.Row(v, "ok", artefact=f"captions/{v}.json") for v in "abc"]
     clean = [ledger.Row("a", "ok", artefact="due_diligence/a.json"), ledger.Row("b", "failed", "truncated")]
     for stage, rows in {"articles": articles, "captions": captions, "due_diligence": clean}.items():

@@ -1,5 +1,4 @@
 import json
-import os
 
 import pytest
 
@@ -30,7 +29,7 @@ def test_partials_of_a_killed_writer_are_found(tmp_path):
     (tmp_path / f".12ab-x.npy{files.PARTIAL}").write_text("half")
     (tmp_path / "x.npy").write_text("whole")
     files.remove_partials(tmp_path)
-    assert os.listdir(tmp_path) == ["x.npy"]
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
 
 
 def test_json_is_strict_and_canonical(tmp_path):

@@ -7,7 +7,17 @@ from pipeline_lib.core.ledger import Row
 
 def test_rows_survive(tmp_path):
     rows = [
-        Row("a", ledger.OK, artefact="s/items/x/0000/a.npy", rows=3, bytes=10, sha256="f", seconds=0.5, attempts=1, spec="x"),
+        Row(
+            "a",
+            ledger.OK,
+            artefact="s/items/x/0000/a.npy",
+            rows=3,
+            bytes=10,
+            sha256="f",
+            seconds=0.5,
+            attempts=1,
+            spec="x",
+        ),
         Row("line\nbreak", ledger.FAILED, "invalid_id", "…"),
     ]
     ledger.write(tmp_path / "0000.parquet", rows)

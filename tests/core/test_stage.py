@@ -33,7 +33,9 @@ class Stage:
         files.write_json(self.list, {video_id: {} for video_id in self.titles})
         self.made = []
         options = {"version": lambda video_id: self.titles[video_id], **options}
-        return run_stage(options.pop("spec", SPEC), self.list, self.out, options.pop("make", self.make), suffix=".txt", **options)
+        return run_stage(
+            options.pop("spec", SPEC), self.list, self.out, options.pop("make", self.make), suffix=".txt", **options
+        )
 
 
 def test_every_video_has_a_row_and_a_second_run_makes_nothing(tmp_path):
@@ -149,5 +151,8 @@ def test_two_processes_on_one_shard(tmp_path):
 
     stage = Stage(tmp_path, {"a": "one"})
     stage.run()
-    with FileLock(stage.work / "lengths" / "items" / SPEC.id / "0000" / ".lock"), pytest.raises(UserError, match="another"):
+    with (
+        FileLock(stage.work / "lengths" / "items" / SPEC.id / "0000" / ".lock"),
+        pytest.raises(UserError, match="another"),
+    ):
         stage.run()

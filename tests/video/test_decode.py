@@ -6,12 +6,19 @@ from pipeline_lib.video.decode import decodes_at, sample
 
 
 def brightness(frame):
-    return int(round(frame.rgb().mean() / 4.0))
+    return round(float(frame.rgb().mean()) / 4.0)
 
 
 def test_frame_i_is_the_first_at_or_after_its_time(video):
     frames = [(f.index, f.wanted, round(f.time, 3), brightness(f)) for f in sample(video, 0.75)]
-    assert frames == [(0, 0.0, 0.0, 0), (1, 0.75, 0.8, 8), (2, 1.5, 1.5, 15), (3, 2.25, 2.3, 23), (4, 3.0, 3.0, 30), (5, 3.75, 3.8, 38)]
+    assert frames == [
+        (0, 0.0, 0.0, 0),
+        (1, 0.75, 0.8, 8),
+        (2, 1.5, 1.5, 15),
+        (3, 2.25, 2.3, 23),
+        (4, 3.0, 3.0, 30),
+        (5, 3.75, 3.8, 38),
+    ]
 
 
 def test_wanted_faster_than_the_video(video):

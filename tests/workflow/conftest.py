@@ -1,7 +1,5 @@
 """One finished tiny run of the whole workflow, and copies of it for tests to change."""
 
-from pathlib import Path
-
 import pytest
 from workflow_project import Project
 

@@ -21,7 +21,10 @@ def without_timings(results):
 def test_killed_three_times_the_results_are_the_same(finished, tmp_path):
     project = Project.create(tmp_path / "project")
     random.seed(0)
-    killed = [project.run_and_kill(seconds) for seconds in (random.uniform(6, 12), random.uniform(8, 20), random.uniform(8, 30))]
+    killed = [
+        project.run_and_kill(seconds)
+        for seconds in (random.uniform(6, 12), random.uniform(8, 20), random.uniform(8, 30))
+    ]
     project.run("--unlock", check=False)
     project.run()
     assert any(killed)
@@ -44,7 +47,9 @@ def folder_of_films(finished, tmp_path):
             for part in entry["captions"]
         ]
         (films / f"{path.stem}.en.vtt").write_text("WEBVTT\n\n" + "\n\n".join(lines) + "\n")
-        (films / f"{path.stem}.info.json").write_text(json.dumps({"title": entry["title"], "description": entry["article"]}))
+        (films / f"{path.stem}.info.json").write_text(
+            json.dumps({"title": entry["title"], "description": entry["article"]})
+        )
     (films / "annotations.json").write_text(json.dumps(gold))
     source = {"kind": "local", "local": {"folder": str(films)}, "id_pattern": "[A-Za-z0-9_-]{1,64}"}
     return Project.create(tmp_path / "project", source=source), films, gold
@@ -73,7 +78,9 @@ def test_spoiled_files_and_hostile_ids(folder_of_films, tmp_path):
     assert "HTML" in rows[train[2]].detail
     assert {rows[v].reason for v in ("../../x", "line\nbreak", "$(touch pwned)")} == {"invalid_id"}
     assert all(row.ok for v, row in rows.items() if v in gold and v not in train[:3])
-    assert outside == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if project.folder not in path.parents)
+    assert outside == sorted(
+        path.relative_to(tmp_path) for path in tmp_path.rglob("*") if project.folder not in path.parents
+    )
     assert not list(project.folder.rglob("pwned")) and not list(project.folder.rglob("x"))
     assert json.loads((project.folder / "results/coref_eval.json").read_text())
 

@@ -44,7 +44,6 @@ def test_changed_option_runs_its_stage_and_what_follows(project):
 
 
 def test_one_video_more_touches_its_shard_alone(project):
-    demo = {"train": 7}
     project.configure(source={"demo": {**TINY["source"]["demo"], "train": 7}})
     output = project.run().stdout
     per_shard = ("articles", "captions", "videos", "due_diligence", "frames", "objects", "s3d")

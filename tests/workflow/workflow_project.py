@@ -11,13 +11,22 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "config.yaml", "workflow", "envs", "pipeline_lib")
+PARTS = ("Snakefile", "config.yaml", "profiles", "workflow", "envs", "pipeline_lib")
 
 #: The demo at its smallest: every stage runs its real code on a handful of short videos.
 TINY = {
     "shards": 2,
     "source": {
-        "demo": {"train": 6, "val": 3, "test": 3, "min_seconds": 8.0, "max_seconds": 9.0, "width": 96, "height": 64, "fps": 8}
+        "demo": {
+            "train": 6,
+            "val": 3,
+            "test": 3,
+            "min_seconds": 8.0,
+            "max_seconds": 9.0,
+            "width": 96,
+            "height": 64,
+            "fps": 8,
+        }
     },
     "features": {
         "objects": {"short_side": 64, "max_side": 96, "proposals": 12},

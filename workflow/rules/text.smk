@@ -36,9 +36,7 @@ rule word_vectors:
         "../../envs/learning.yaml"
     params:
         code=fingerprint("pipeline_lib.text.vectors"),
-        words=lambda wildcards, input: (
-            f"--words {input.file}" if input.get("file") else ""
-        ),
+        words=config["weights"]["words"],
         dimension=config["text"]["dimension"],
         seed=config["seed"],
     shell:

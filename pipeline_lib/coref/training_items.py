@@ -1,0 +1,78 @@
+"""Captions and features of a video → pairs of clip, sentence and objects to train on (§3)."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline_lib.coref.inputs import Inputs, Moments
+
+
+class Pairs(NamedTuple):
+    """Training pairs of one video; row i of each belongs to pair i."""
+
+    clips: np.ndarray  # (n, clip dim)
+    words: np.ndarray  # (n, max_words, word dim)
+    objects: np.ndarray  # (n, candidates, object dim)
+
+
+def draw(inputs: Inputs, video_id: str, moments: Moments, rng: np.random.Generator) -> Pairs:
+    """Draw `n_pair` distinct caption segments of a video, each as one pair.
+
+    The clip is that of the segment; the sentence is that of a random segment among those at most `look_window` away; so
+    are the objects (see `candidates`). A video with fewer segments gives all it has, where upstream stops with an error.
+    """
+    segments = inputs.captions[video_id]["captions"]
+    count = min(inputs.options.n_pair, len(segments))
+    chosen = rng.choice(len(segments), count, replace=False)
+    clips, words, objects = [], [], []
+    for index in chosen:
+        window = neighbours(int(index), len(segments), inputs.options.look_window)
+        start, end = _interval(segments[index])
+        clips.append(moments.clip(inputs.clip(video_id, start, end)))
+        words.append(inputs.sentence(segments[int(rng.choice(window))]["text"]))
+        objects.append(moments.objects(candidates(inputs, video_id, int(index), window, rng)))
+    return Pairs(np.stack(clips), np.stack(words), np.stack(objects).astype(np.float32))
+
+
+def neighbours(index: int, count: int, look_window: int) -> list[int]:
+    """Positions at most `look_window` before or after `index`."""
+    return list(range(max(0, index - look_window), min(count - 1, index + look_window) + 1))
+
+
+def candidates(inputs: Inputs, video_id: str, index: int, window: list[int], rng: np.random.Generator) -> np.ndarray:
+    """Objects of a pair, (candidates, dim).
+
+    From the middle frames of the window's segments, those with a confidence of at least `min_confidence`; when they are
+    enough, a random choice of them, else the first of the segment's own frame, whatever their confidence (§3).
+    """
+    segments, found = inputs.captions[video_id]["captions"], inputs.objects(video_id)
+    wanted = inputs.options.candidates
+
+    def middle(position: int) -> int:
+        return min(inputs.frame(sum(_interval(segments[position])) / 2), len(found.features) - 1)
+
+    frames = [middle(position) for position in window]
+    features, scores = np.concatenate(found.features[frames]), np.concatenate(found.scores[frames])
+    confident = np.flatnonzero(scores >= inputs.options.min_confidence)
+    if len(confident) >= wanted:
+        return features[rng.choice(confident, wanted, replace=False)]
+    return found.features[middle(index), :wanted]
+
+
+def statistics(inputs: Inputs, videos: list[str]) -> Moments:
+    """Moments of the clips of all caption segments and of all objects of some videos."""
+    clips = [
+        inputs.clip(video_id, *_interval(segment))
+        for video_id in videos
+        for segment in inputs.captions[video_id]["captions"]
+    ]
+    objects = [inputs.objects(video_id).features.reshape(-1, _width(inputs, video_id)) for video_id in videos]
+    return Moments.of(np.stack(clips), np.concatenate(objects))
+
+
+def _width(inputs: Inputs, video_id: str) -> int:
+    return inputs.objects(video_id).features.shape[-1]
+
+
+def _interval(segment: dict[str, float]) -> tuple[float, float]:
+    return segment["start"], segment["start"] + segment["duration"]
