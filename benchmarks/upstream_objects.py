@@ -26,9 +26,9 @@ from torch import Tensor
 from torchvision import ops
 
 from pipeline_lib.core import files
+from pipeline_lib.features.nets import untrained_faster_rcnn
 from pipeline_lib.features.nets.faster_rcnn import N_CLASSES, FasterRCNN, preprocess, select
 from pipeline_lib.features.nets.textures import textures
-from pipeline_lib.features.nets.untrained import untrained_faster_rcnn
 
 SIZES = ((360, 480), (333, 517), (512, 1100))  # height, width; the last one meets the limit of the long side
 BOXES = 10
@@ -66,7 +66,8 @@ def upstream_network(checkout: Path) -> Any:
 
     net = resnet([str(i) for i in range(N_CLASSES)], 101, pretrained=False, class_agnostic=False)
     net.create_architecture()
-    return net.eval()
+    net.eval()  # returns nothing: upstream overrides train()
+    return net
 
 
 def upstream_functions(checkout: Path, frame: list[np.ndarray]) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def compare(frame: np.ndarray, theirs: Any, functions: dict[str, Any], ours: Fas
     image, scale = preprocess(frame)
     info = torch.tensor([[*image.shape[1:], scale]])
     blob, scales = functions["_get_image_blob"](frame[:, :, ::-1])
-    their_image = torch.from_numpy(blob).permute(0, 3, 1, 2)
+    their_image = torch.from_numpy(blob).permute(0, 3, 1, 2).contiguous()  # upstream copies it into such a tensor
     with torch.no_grad():
         out = theirs(their_image, info, torch.zeros(1, 1, 5), torch.zeros(1), pool_feat=True)
         chosen = functions["get_detections_from_im"](
@@ -151,7 +152,7 @@ def main(
     seed: Annotated[int, typer.Option()] = 0,
 ) -> None:
     """Print a table of the largest differences, write it, and fail when one is beyond rounding."""
-    ours = untrained_faster_rcnn(seed)
+    ours = untrained_faster_rcnn.untrained(seed)
     theirs = upstream_network(upstream)
     theirs.load_state_dict(ours.state_dict(), strict=True)
     held: list[np.ndarray] = []

@@ -1,4 +1,4 @@
-"""A seed → Faster R-CNN with random weights, calibrated on generated pictures so that it proposes and scores like a trained one."""
+"""A seed → Faster R-CNN with random weights, calibrated on generated pictures to propose and score like a trained one."""
 
 import torch
 from torch import Tensor, nn

@@ -14,6 +14,6 @@ def untrained(seed: int) -> S3D:
     """The network with random weights, in evaluation mode, without a dictionary."""
     net = build()
     initialise(net, seed)
-    clips = textures(4, frames=16, size=112, seed=seed)
+    clips = textures(12, frames=16, size=96, seed=seed)
     calibrate(net, lambda: net(clips))
     return net

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_lib.features.nets.faster_rcnn import PIXEL_MEANS, FasterRCNN, preprocess
-from pipeline_lib.features.nets.untrained import untrained_faster_rcnn
+from pipeline_lib.features.nets.untrained_faster_rcnn import untrained
 
 
 @pytest.fixture(scope="module")
 def net() -> FasterRCNN:
-    net = untrained_faster_rcnn(seed=0)
+    net = untrained(seed=0)
     net.post_nms = 20
     return net
 
