@@ -32,7 +32,10 @@ from pipeline_lib.features.nets.textures import textures
 
 SIZES = ((360, 480), (333, 517), (512, 1100))  # height, width; the last one meets the limit of the long side
 BOXES = 10
-BOUND = 1e-4  # of the largest value: fp32 rounding through 100 layers
+
+#: Bounds as shares of the largest value. The network alone, on the same input, only rounds; cv2 computes its sampling
+#: positions in float32, so inputs differ in the fifth digit, and what is kept of a frame inherits that.
+NETWORK, END_TO_END = 1e-5, 1e-4
 
 
 def nms(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
@@ -107,7 +110,7 @@ def upstream_functions(checkout: Path, frame: list[np.ndarray]) -> dict[str, Any
 
 
 def compare(frame: np.ndarray, theirs: Any, functions: dict[str, Any], ours: FasterRCNN) -> list[dict[str, Any]]:
-    """One row per quantity, for one frame."""
+    """One row per quantity, for one frame: the network on upstream's input, then all steps from the frame to the boxes."""
     image, scale = preprocess(frame)
     info = torch.tensor([[*image.shape[1:], scale]])
     blob, scales = functions["_get_image_blob"](frame[:, :, ::-1])
@@ -117,18 +120,20 @@ def compare(frame: np.ndarray, theirs: Any, functions: dict[str, Any], ours: Fas
         chosen = functions["get_detections_from_im"](
             theirs, [str(i) for i in range(N_CLASSES)], "", 0, types.SimpleNamespace(cuda=0, class_agnostic=False)
         )
-        mine = ours(image[None], info)[0]
-        kept = select(*mine, scale, (frame.shape[1], frame.shape[0]), min_boxes=BOXES, max_boxes=BOXES)
+        mine = ours(their_image, info)[0]
+        kept = select(
+            *ours(image[None], info)[0], scale, (frame.shape[1], frame.shape[0]), min_boxes=BOXES, max_boxes=BOXES
+        )
     count = len(mine.rois)  # upstream fills up with zeros
     pairs = {
-        "scale": (torch.tensor(scales), torch.tensor([scale], dtype=torch.float64)),
-        "input": (their_image, image[None]),
-        "proposals": (out[0][0, :count, 1:], mine.rois),
-        "scores": (out[1][0, :count], mine.scores),
-        "deltas": (out[2][0, :count], mine.deltas),
-        "features": (out[8][:count], mine.features),
-        "kept boxes": (_decoded(chosen["boxes"], np.float64, 4), kept["boxes"]),
-        "kept features": (_decoded(chosen["features"], np.float32, 2048), kept["features"]),
+        "proposals": (out[0][0, :count, 1:], mine.rois, NETWORK),
+        "scores": (out[1][0, :count], mine.scores, NETWORK),
+        "deltas": (out[2][0, :count], mine.deltas, NETWORK),
+        "features": (out[8][:count], mine.features, NETWORK),
+        "scale": (torch.tensor(scales), torch.tensor([scale], dtype=torch.float64), END_TO_END),
+        "input": (their_image, image[None], END_TO_END),
+        "kept boxes": (_decoded(chosen["boxes"], np.float64, 4), kept["boxes"], END_TO_END),
+        "kept features": (_decoded(chosen["features"], np.float32, 2048), kept["features"], END_TO_END),
     }
     return [
         {
@@ -137,8 +142,9 @@ def compare(frame: np.ndarray, theirs: Any, functions: dict[str, Any], ours: Fas
             "shape": list(their.shape),
             "largest value": their.abs().max().item(),
             "largest difference": (their - our).abs().max().item(),
+            "bound": bound,
         }
-        for name, (their, our) in pairs.items()
+        for name, (their, our, bound) in pairs.items()
     ]
 
 
@@ -168,15 +174,15 @@ def main(
             f"| {row['frame']} | {row['quantity']} | {row['shape']} | {row['largest value']:.3g} "
             f"| {row['largest difference']:.1e} |"
         )
-    worst = max(row["largest difference"] / row["largest value"] for row in rows)
+    beyond = [row for row in rows if row["largest difference"] > row["bound"] * row["largest value"]]
     machine = {
         "cpus": os.cpu_count(),
         "processor": platform.processor() or platform.machine(),
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
-    files.write_json(out, {"machine": machine, "seed": seed, "bound": BOUND, "worst": worst, "rows": rows})
-    if worst > BOUND:
+    files.write_json(out, {"machine": machine, "seed": seed, "beyond": len(beyond), "rows": rows})
+    if beyond:
         raise typer.Exit(1)
 
 
