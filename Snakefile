@@ -9,11 +9,10 @@ from snakemake.utils import min_version
 min_version("9.20")
 gc.set_threshold(200_000)  # planning thousands of jobs makes many objects and little garbage; saves a fifth of the time
 
-# Jobs and this file use the package that lies beside it, whatever the environment a job runs in.
+# Jobs use this package and this Python, also when no environment is activated; a conda environment's own comes before it.
 sys.path.insert(0, workflow.basedir)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [workflow.basedir, *filter(None, [os.environ.get("PYTHONPATH")])]
-)
+for name, first in (("PYTHONPATH", workflow.basedir), ("PATH", os.path.dirname(sys.executable))):
+    os.environ[name] = os.pathsep.join([first, *filter(None, [os.environ.get(name)])])
 
 from pipeline_lib import config as configuration
 from pipeline_lib.core.cli import USER_ERROR, fail

@@ -127,9 +127,7 @@ rule videos:
 
 rule master:
     input:
-        lambda wildcards: [
-            ledger for stage in MASTERS[wildcards.master] for ledger in ledgers(stage)
-        ],
+        lambda wildcards: [ledger for stage in MASTERS[wildcards.master] for ledger in ledgers(stage)],
     output:
         "<work>/{master}.json",
     log:
@@ -140,9 +138,7 @@ rule master:
         "../../envs/data.yaml"
     params:
         code=fingerprint("pipeline_lib.collect.master"),
-        folders=lambda wildcards: [
-            f"{WORK}/{stage}" for stage in MASTERS[wildcards.master]
-        ],
+        folders=lambda wildcards: [f"{WORK}/{stage}" for stage in MASTERS[wildcards.master]],
         shards=config["shards"],
     shell:
         "python -m pipeline_lib.collect.master {params.folders:q} --shards {params.shards} --out {output} 2> {log}"
