@@ -1,6 +1,6 @@
 """A demo run killed N times at random moments, each time begun anew → whether its results equal an undisturbed run's.
 
-    python benchmarks/kill.py --times 10 --out benchmarks/results/kill.json
+python benchmarks/kill.py --times 10 --out benchmarks/results/kill.json
 """
 
 import json

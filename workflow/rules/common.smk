@@ -1,4 +1,4 @@
-# Helpers of the rule files: shards, the checkpoint that fills them, options and code of a stage.
+# Helpers of the other files here: shards, the checkpoint that fills them, options and code of a stage.
 import functools
 import json
 
