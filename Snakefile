@@ -50,3 +50,7 @@ rule all:
         "<results>/coref_eval.json",
         "<results>/GloVe_tokenized_count.txt",
         "<results>/CLIP_tokenized_count.txt",
+        "<work>/coref/milo.safetensors",
+        expand("<work>/{made}", made=["objects.hdf5", "s3d.hdf5", "words.safetensors", "annotations.json"]),
+        expand("<work>/{master}.json", master=MASTERS),
+        everything_per_shard,

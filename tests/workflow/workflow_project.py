@@ -77,8 +77,7 @@ class Project:
         (self.folder / "tiny.yaml").write_text(yaml.safe_dump({**TINY, **overlay}))
 
     def command(self, *words: str) -> list[str]:
-        base = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tiny.yaml"]
-        return [*base, *words] if words else base
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *words, "--configfile", "tiny.yaml"]
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": ""}

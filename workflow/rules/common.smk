@@ -6,6 +6,7 @@ from pipeline_lib.core.fingerprint import fingerprint
 from pipeline_lib.core.ids import shard_name
 
 WORK = config["paths"]["work"]
+STAGES = ("articles", "captions", "videos", "due_diligence", "frames", "objects", "s3d")
 SHARDS = [shard_name(index) for index in range(config["shards"])]
 
 
@@ -55,6 +56,11 @@ def ledgers(stage):
     """The ledgers of all shards of a stage, for a merge's input function."""
     split_is_done()
     return [f"{WORK}/{stage}/{shard}.parquet" for shard in SHARDS]
+
+
+def everything_per_shard(wildcards):
+    """All ledgers, so that a deleted one is made again although what was made from it is still there."""
+    return [path for stage in STAGES for path in ledgers(stage)]
 
 
 def source_state():
