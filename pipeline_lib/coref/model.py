@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline_lib.config import CorefModel
+from pipeline_lib.core import checkpoint
 from pipeline_lib.core.errors import UserError
 
 Normalise = Literal["candidate_axis", "embedding"]
@@ -126,20 +126,6 @@ def load_matching(net: nn.Module, state: Mapping[str, Tensor]) -> LoadReport:
     )
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a `.safetensors` file or of a torch checkpoint (weights only: nothing in it is executed)."""
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        state = state.get("state_dict", state)
-        return {name: value for name, value in state.items() if isinstance(value, Tensor)}
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such checkpoint; correct coref.model.pretrained") from None
-    except Exception as error:  # torch, pickle and safetensors each raise their own
-        raise UserError(f"{path} can't be read as a checkpoint ({type(error).__name__}: {error})") from None
-
-
 def initial_network(options: CorefModel, inputs: Dimensions, seed: int) -> tuple[Net, LoadReport | None]:
     """The network before training: a function of options, input sizes, seed and the pretrained file, if one is named."""
     with torch.random.fork_rng(devices=[]):
@@ -147,7 +133,7 @@ def initial_network(options: CorefModel, inputs: Dimensions, seed: int) -> tuple
         net = Net(inputs, options.dimension, options.normalise)
     if options.pretrained is None:
         return net, None
-    report = load_matching(net, read_state(Path(options.pretrained)))
+    report = load_matching(net, checkpoint.read(Path(options.pretrained)))
     if not report.loaded:
         raise UserError(
             f"{options.pretrained}: no entry fits a MILO network of dimension {options.dimension}; {report}"

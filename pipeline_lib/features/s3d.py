@@ -10,10 +10,10 @@ import torch
 from pipeline_lib.config import S3D as Options
 from pipeline_lib.config import as_dict
 from pipeline_lib.core import arguments, cli, device, files
+from pipeline_lib.core.checkpoint import load
 from pipeline_lib.core.errors import ItemError, Reason
 from pipeline_lib.core.spec import Spec
 from pipeline_lib.core.stage import Item, run_stage
-from pipeline_lib.features.checkpoint import load
 from pipeline_lib.features.nets.s3d import S3D
 from pipeline_lib.video.decode import sample
 

@@ -10,9 +10,8 @@ import typer
 from safetensors.torch import save_file
 from torch import nn
 
-from pipeline_lib.core import arguments, cli, device, files, weights
+from pipeline_lib.core import arguments, checkpoint, cli, device, files, weights
 from pipeline_lib.core.errors import UserError
-from pipeline_lib.features import checkpoint
 from pipeline_lib.features.networks import NETWORKS
 
 log = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from pipeline_lib.core import device
+from pipeline_lib.core import checkpoint, device
 from pipeline_lib.core.errors import UserError
-from pipeline_lib.features import checkpoint, weights
+from pipeline_lib.features import weights
 
 
 def test_untrained_weights_are_the_same_bytes_and_say_so(tmp_path):

@@ -79,9 +79,8 @@ def test_spoiled_files_and_hostile_ids(folder_of_films, tmp_path):
     assert not list(project.folder.rglob("pwned")) and not list(project.folder.rglob("x"))
     assert json.loads((project.folder / "results/coref_eval.json").read_text())
 
-    (films / f"{train[0]}.mp4").write_bytes((films / f"{train[3]}.mp4").read_bytes())  # repaired: its shard runs again
-    output = project.run().stdout
-    assert output.count("rule s3d:") == 1
+    (films / f"{train[0]}.mp4").write_bytes((films / f"{train[3]}.mp4").read_bytes())  # repaired: found by the next run
+    project.run()
     assert ledger.read_shards(project.folder / "work/s3d", TINY["shards"])[train[0]].ok
 
 
