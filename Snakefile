@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 min_version("9.20")
-gc.set_threshold(200_000)  # planning thousands of jobs makes many objects and little garbage; saves a fifth of the time
+gc.set_threshold(2_000_000)  # planning thousands of jobs makes many objects and little garbage: a fifth of the time
 
 # Jobs use this package and this Python, also when no environment is activated; a conda environment's own comes before it.
 sys.path.insert(0, workflow.basedir)
@@ -15,8 +15,7 @@ for name, first in (("PYTHONPATH", workflow.basedir), ("PATH", os.path.dirname(s
     os.environ[name] = os.pathsep.join([first, *filter(None, [os.environ.get(name)])])
 
 from pipeline_lib import config as configuration
-from pipeline_lib.core.cli import USER_ERROR, fail
-from pipeline_lib.core.errors import UserError
+from pipeline_lib.core.errors import USER_ERROR, UserError, fail
 
 
 configfile: os.path.join(workflow.basedir, "config.yaml")
@@ -53,4 +52,4 @@ rule all:
         "<work>/coref/milo.safetensors",
         expand("<work>/{made}", made=["objects.hdf5", "s3d.hdf5", "words.safetensors", "annotations.json"]),
         expand("<work>/{master}.json", master=MASTERS),
-        everything_per_shard,
+        lost_ledgers,

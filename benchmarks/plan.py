@@ -22,34 +22,45 @@ from pipeline_lib.core import files, ids
 ROOT = Path(__file__).resolve().parents[1]
 PER_VIDEO = """
 IDS = [f"v{{i:07d}}" for i in range({videos})]
-rule all: input: "all.txt"
-rule download: output: "videos/{{v}}.mp4"
+rule all:
+  input: "all.txt"
+rule download:
+  output: "videos/{{v}}.mp4"
   shell: "touch {{output}}"
-rule features: input: "videos/{{v}}.mp4"
+rule features:
+  input: "videos/{{v}}.mp4"
   output: "features/{{v}}.npy"
   shell: "touch {{output}}"
-rule embed: input: "features/{{v}}.npy"
+rule embed:
+  input: "features/{{v}}.npy"
   output: "embedded/{{v}}.npy"
   shell: "touch {{output}}"
-rule merge: input: expand("embedded/{{v}}.npy", v=IDS)
+rule merge:
+  input: expand("embedded/{{v}}.npy", v=IDS)
   output: "all.txt"
   shell: "touch {{output}}"
 """
 
 
 def measure(folder: Path, *words: str) -> dict[str, float]:
-    """Wall seconds, CPU seconds, peak megabytes and jobs of one dry run."""
-    command = ["/usr/bin/time", "-f", "%e %U %M", sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", *words]
+    """Wall seconds, CPU seconds and peak megabytes of one quiet dry run."""
+    command = ["/usr/bin/time", "-f", "%e %U %M", sys.executable, "-m", "snakemake", "-n", "-q", *words]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stdout[-2000:] + done.stderr[-2000:])
     wall, user, kilobytes = done.stderr.split()[-3:]
-    total = re.findall(r"^total\s+(\d+)", done.stdout + done.stderr, re.MULTILINE)
-    return {"seconds": float(wall), "cpu": float(user), "megabytes": int(kilobytes) / 1024, "jobs": int(total[-1])}
+    return {"seconds": float(wall), "cpu": float(user), "megabytes": int(kilobytes) / 1024}
 
 
-def sharded(folder: Path, videos: int, shards: int) -> dict[str, float]:
-    """A dry run of this project over `videos` ids whose split is done and nothing else."""
+def count_jobs(folder: Path, *words: str) -> int:
+    """Jobs that a dry run plans."""
+    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return int(re.findall(r"^total\s+(\d+)", done.stdout + done.stderr, re.MULTILINE)[-1])
+
+
+def sharded(folder: Path, videos: int, shards: int) -> None:
+    """This project over `videos` ids whose split is done and nothing else."""
     for part in ("Snakefile", "config.yaml", "profiles", "workflow", "envs", "pipeline_lib"):
         (folder / part).symlink_to(ROOT / part)
     hits = {
@@ -67,13 +78,11 @@ def sharded(folder: Path, videos: int, shards: int) -> dict[str, float]:
     for index, part in enumerate(parts):
         files.write_json(folder / f"work/shards/{ids.shard_name(index)}.json", part)
     files.write_json(folder / "work/shards.json", {ids.shard_name(i): len(part) for i, part in enumerate(parts)})
-    return measure(folder, "--cores", "2", "--rerun-triggers", "mtime", "--config", f"shards={shards}")
 
 
-def per_video(folder: Path, videos: int) -> dict[str, float]:
-    """A dry run of a workflow with three rules per video and a merge."""
+def per_video(folder: Path, videos: int) -> None:
+    """A workflow with three rules per video and a merge."""
     (folder / "Snakefile").write_text(PER_VIDEO.format(videos=videos))
-    return measure(folder, "--cores", "2")
 
 
 def main(
@@ -86,20 +95,22 @@ def main(
     rows = []
     for name, count in (("sharded", videos), ("per video", 1_000), ("per video", 10_000)):
         folder = Path(tempfile.mkdtemp(prefix="plan-"))
+        words = ["--cores", "2"]
         try:
             if name == "sharded":
-                runs = [sharded(folder, count, shards)]
-                again = ["--cores", "2", "--rerun-triggers", "mtime", "--config", f"shards={shards}"]
-                runs += [measure(folder, *again) for _ in range(repeats - 1)]
+                sharded(folder, count, shards)
+                words += ["--rerun-triggers", "mtime", "--config", f"shards={shards}"]
             else:
-                runs = [per_video(folder, count) for _ in range(repeats)]
+                per_video(folder, count)
+            runs = [measure(folder, *words) for _ in range(repeats)]
+            jobs = count_jobs(folder, *words)
         finally:
             shutil.rmtree(folder)
         best = min(runs, key=lambda run: run["seconds"])
-        rows.append({"way": name, "videos": count, **best})
-        print(
-            f"{name:10} {count:>9} videos {best['jobs']:>6} jobs {best['seconds']:6.2f} s {best['megabytes']:6.0f} MB"
+        rows.append(
+            {"way": name, "videos": count, "jobs": jobs, **best, "all_seconds": [run["seconds"] for run in runs]}
         )
+        print(f"{name:10} {count:>9} videos {jobs:>6} jobs {best['seconds']:6.2f} s {best['megabytes']:6.0f} MB")
     machine = {
         "cpus": os.cpu_count(),
         "processor": platform.processor() or platform.machine(),

@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline_lib.core.cli import explain
-from pipeline_lib.core.errors import UserError
+from pipeline_lib.core.errors import UserError, explain
 
 
 class Section(BaseModel):
@@ -53,7 +52,7 @@ class SourceOptions(Section):
     limit: int = Field(1_000_000, ge=1, description="hits kept per query")
     annotations: str | None = Field(None, description="gold file; null asks the source (annotations.json of a folder)")
     languages: list[str] = Field(["en"], min_length=1, description="caption languages, best first")
-    id_pattern: str = Field(r"[A-Za-z0-9_-]{11}", description="regular expression that a whole video id must match")
+    id_pattern: str = Field(r"[A-Za-z0-9_-]+", description="regular expression that a whole video id must match")
     demo: Demo = Demo()
     local: Local = Local()
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_valid
 from pipeline_lib.collect.sources import open_source
 from pipeline_lib.config import SourceOptions
 from pipeline_lib.core import arguments, cli, files
-from pipeline_lib.core.errors import UserError
+from pipeline_lib.core.errors import UserError, explain
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def check(values: dict[str, Any], origin: str) -> dict[str, Any]:
     try:
         checked = TypeAdapter(dict[str, Annotation]).validate_python(values)
     except ValidationError as error:
-        raise UserError(f"{origin}: {cli.explain(error)}") from None
+        raise UserError(f"{origin}: {explain(error)}") from None
     return {video_id: annotation.model_dump(mode="json") for video_id, annotation in sorted(checked.items())}
 
 

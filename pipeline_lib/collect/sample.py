@@ -26,7 +26,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline_lib.core import cli, files
-from pipeline_lib.core.errors import UserError
+from pipeline_lib.core.errors import UserError, explain
 
 TEXTS = Path(__file__).parents[2] / "config" / "real_sample_texts.yaml"
 FILM_FPS = 24  # of every film that is cut by frame numbers
@@ -184,7 +184,7 @@ def load_clips(path: Path = TEXTS) -> list[Clip]:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; restore it from the repository") from None
     except ValidationError as error:
-        raise UserError(f"{path}: {cli.explain(error)}") from None
+        raise UserError(f"{path}: {explain(error)}") from None
     except (yaml.YAMLError, TypeError) as error:
         raise UserError(f"{path} is not a list of clips in YAML ({error})") from None
     if len({clip.id for clip in clips}) < len(clips):

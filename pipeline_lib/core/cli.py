@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 import typer
 from pydantic import BaseModel, ValidationError
 
-from pipeline_lib.core.errors import StopStage, UserError, one_line
+from pipeline_lib.core.errors import STOPPED, USER_ERROR, StopStage, UserError, explain, fail, one_line
 
 Options = TypeVar("Options", bound=BaseModel)
-USER_ERROR, STOPPED = 2, 3
 
 
 def run(main: Callable[..., Any]) -> None:
@@ -36,12 +35,6 @@ def run(main: Callable[..., Any]) -> None:
         )
 
 
-def fail(message: str, status: int) -> None:
-    """Print one line on standard error and leave with `status`."""
-    print(message, file=sys.stderr)
-    sys.exit(status)
-
-
 def parse_options(model: type[Options], text: str) -> Options:
     """Options from a JSON object; keys left out take the model's defaults. Wrong keys or values are a UserError."""
     try:
@@ -50,19 +43,3 @@ def parse_options(model: type[Options], text: str) -> Options:
         raise UserError(explain(error)) from None
     except ValueError as error:
         raise UserError(f"--options is not a JSON object ({error})") from None
-
-
-def explain(error: ValidationError, prefix: str = "") -> str:
-    """A pydantic error as one line: each key, its value, and what it should be."""
-    parts = []
-    for item in error.errors():
-        key = ".".join([*([prefix] if prefix else []), *map(str, item["loc"])]) or "the configuration"
-        if item["type"] == "extra_forbidden":
-            parts.append(f"{key}: no such key; remove it or correct its spelling")
-        elif item["type"] == "missing":
-            parts.append(f"{key} is missing")
-        elif isinstance(item["input"], dict):  # a rule over several keys: its message names them
-            parts.append(item["msg"].removeprefix("Value error, "))
-        else:
-            parts.append(f"{key} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
-    return "; ".join(parts)

@@ -1,6 +1,12 @@
 """The three ways a stage can go wrong → who is told, and whether the run goes on."""
 
+import sys
 from enum import StrEnum
+from typing import NoReturn
+
+from pydantic import ValidationError
+
+USER_ERROR, STOPPED = 2, 3  # exit statuses
 
 
 class Reason(StrEnum):
@@ -67,3 +73,25 @@ def one_line(text: object, limit: int = 300) -> str:
     """Any text as one printable line of at most `limit` characters."""
     flat = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def fail(message: str, status: int) -> NoReturn:
+    """Print one line on standard error and leave with `status`."""
+    print(message, file=sys.stderr)
+    sys.exit(status)
+
+
+def explain(error: ValidationError, prefix: str = "") -> str:
+    """A pydantic error as one line: each key, its value, and what it should be."""
+    parts = []
+    for item in error.errors():
+        key = ".".join([*([prefix] if prefix else []), *map(str, item["loc"])]) or "the configuration"
+        if item["type"] == "extra_forbidden":
+            parts.append(f"{key}: no such key; remove it or correct its spelling")
+        elif item["type"] == "missing":
+            parts.append(f"{key} is missing")
+        elif isinstance(item["input"], dict):  # a rule over several keys: its message names them
+            parts.append(item["msg"].removeprefix("Value error, "))
+        else:
+            parts.append(f"{key} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
+    return "; ".join(parts)

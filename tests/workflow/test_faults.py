@@ -46,7 +46,7 @@ def folder_of_films(finished, tmp_path):
             json.dumps({"title": entry["title"], "description": entry["article"]})
         )
     (films / "annotations.json").write_text(json.dumps(gold))
-    source = {"kind": "local", "local": {"folder": str(films)}, "id_pattern": "[A-Za-z0-9_-]{1,64}"}
+    source = {"kind": "local", "local": {"folder": str(films)}}
     return Project.create(tmp_path / "project", source=source), films, gold
 
 
