@@ -41,9 +41,9 @@ schema: $(READY) ## the JSON schema that editors use, from pipeline_lib/config.p
 lock: $(READY) ## newest versions that fit pyproject.toml, with hashes
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements/dev.txt
+		--extra dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url --no-emit-find-links -c requirements/dev.txt pyproject.toml -o requirements/base.txt
+		-c requirements/dev.txt pyproject.toml -o requirements/base.txt
 
 clean: ## everything that can be made again, but not the environment
 	rm -rf work results sample .snakemake
