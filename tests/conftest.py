@@ -7,6 +7,8 @@ import av
 import numpy as np
 import pytest
 
+from pipeline_lib.video.encoding import DETERMINISTIC
+
 
 @pytest.fixture(scope="session")
 def make_video() -> Callable[..., Path]:
@@ -16,7 +18,8 @@ def make_video() -> Callable[..., Path]:
         path: Path, seconds: float = 4.0, fps: int = 10, size: tuple[int, int] = (64, 48), **stream_options
     ) -> Path:
         with av.open(str(path), "w") as container:
-            stream = container.add_stream("libx264", rate=fps, options={"g": "20", "crf": "18", **stream_options})
+            options = {"g": "20", "crf": "18", **DETERMINISTIC, **stream_options}
+            stream = container.add_stream("libx264", rate=fps, options=options)
             stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
             for i in range(round(seconds * fps)):
                 picture = np.full((size[1], size[0], 3), 4 * i % 256, np.uint8)

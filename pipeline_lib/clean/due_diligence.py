@@ -4,27 +4,27 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline_lib.config import DueDiligence, as_dict
+from pipeline_lib.config import DueDiligence, Video, as_dict
 from pipeline_lib.core import arguments, cli, files
 from pipeline_lib.core.errors import ItemError, Reason
 from pipeline_lib.core.spec import Spec
 from pipeline_lib.core.stage import Item, run_stage
-from pipeline_lib.video.decode import decodes_at
-from pipeline_lib.video.probe import VideoInfo, probe
+from pipeline_lib.video.probe import VideoInfo
+from pipeline_lib.video.worker import Worker
 
 PLACES = (0.0, 0.5, 0.95)  # of the duration: first, middle and last picture
 
 
-def check(video: Path, options: DueDiligence) -> VideoInfo:
-    """Pass a video through every check, cheapest first.
+def check(video: Path, options: DueDiligence, worker: Worker) -> VideoInfo:
+    """Pass a video through every check, cheapest first; `worker` decodes it.
 
     Raises:
         ItemError: the first check that fails, with its reason.
     """
     within_bytes(video, options)
-    info = probe(video)
+    info = worker.probe(video)
     for test in CHECKS:
-        test(video, info, options)
+        test(video, info, options, worker)
     return info
 
 
@@ -35,7 +35,7 @@ def within_bytes(video: Path, options: DueDiligence) -> None:
         raise ItemError(Reason.TOO_LARGE, f"{size} bytes; due_diligence.max_bytes is {options.max_bytes}")
 
 
-def within_pixels(video: Path, info: VideoInfo, options: DueDiligence) -> None:
+def within_pixels(video: Path, info: VideoInfo, options: DueDiligence, worker: Worker) -> None:
     """The picture is not larger than max_pixels."""
     if info.width * info.height > options.max_pixels:
         raise ItemError(
@@ -43,7 +43,7 @@ def within_pixels(video: Path, info: VideoInfo, options: DueDiligence) -> None:
         )
 
 
-def within_duration(video: Path, info: VideoInfo, options: DueDiligence) -> None:
+def within_duration(video: Path, info: VideoInfo, options: DueDiligence, worker: Worker) -> None:
     """The declared duration lies between min_seconds and max_seconds."""
     if info.duration > options.max_seconds:
         raise ItemError(Reason.TOO_LONG, f"{info.duration:.1f} s; due_diligence.max_seconds is {options.max_seconds}")
@@ -51,17 +51,17 @@ def within_duration(video: Path, info: VideoInfo, options: DueDiligence) -> None
         raise ItemError(Reason.TOO_SHORT, f"{info.duration:.1f} s; due_diligence.min_seconds is {options.min_seconds}")
 
 
-def decodes(video: Path, info: VideoInfo, options: DueDiligence) -> None:
+def decodes(video: Path, info: VideoInfo, options: DueDiligence, worker: Worker) -> None:
     """Pictures come out at three places, and the last of them is about where the container says."""
     last = 0.0
     for fraction in PLACES:
-        last = decodes_at(video, fraction, info.duration)
+        last = worker.decodes_at(video, fraction, info.duration)
     missing = PLACES[-1] * info.duration - last
     if missing > options.duration_tolerance * info.duration + 1.0 / max(info.fps, 1.0):
         raise ItemError(Reason.TRUNCATED, f"pictures end at {last:.1f} s of {info.duration:.1f} s")
 
 
-Check = Callable[[Path, VideoInfo, DueDiligence], None]
+Check = Callable[[Path, VideoInfo, DueDiligence, Worker], None]
 CHECKS: tuple[Check, ...] = (within_pixels, within_duration, decodes)
 
 
@@ -70,27 +70,30 @@ def main(
     videos: arguments.Videos,
     out: arguments.Out,
     options: arguments.Options = "{}",
+    video: arguments.Video = "{}",
     id_pattern: arguments.IdPattern = ".*",
     max_failed_fraction: arguments.MaxFailed = 0.5,
 ) -> None:
     """Check every video of a shard, then write the ledger."""
-    wanted = cli.parse_options(DueDiligence, options)
+    wanted, decoding = cli.parse_options(DueDiligence, options), cli.parse_options(Video, video)
 
-    def make(item: Item, to: Path) -> int:
-        assert item.source is not None
-        files.write_json(to, asdict(check(item.source, wanted)))
-        return 1
+    with Worker(decoding.limits) as worker:
 
-    run_stage(
-        Spec.of("due_diligence", "pipeline_lib.clean.due_diligence", as_dict(wanted)),
-        shard,
-        out,
-        make,
-        suffix=".json",
-        source=videos,
-        id_pattern=id_pattern,
-        max_failed_fraction=max_failed_fraction,
-    )
+        def make(item: Item, to: Path) -> int:
+            assert item.source is not None
+            files.write_json(to, asdict(check(item.source, wanted, worker)))
+            return 1
+
+        run_stage(
+            Spec.of("due_diligence", "pipeline_lib.clean.due_diligence", as_dict(wanted)),
+            shard,
+            out,
+            make,
+            suffix=".json",
+            source=videos,
+            id_pattern=id_pattern,
+            max_failed_fraction=max_failed_fraction,
+        )
 
 
 if __name__ == "__main__":

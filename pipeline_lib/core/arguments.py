@@ -12,6 +12,13 @@ DueDiligence = Annotated[Path, typer.Option(help="ledger of due diligence: only 
 Options = Annotated[
     str, typer.Option(help="this stage's section of the configuration, as JSON; keys left out keep defaults")
 ]
+Video = Annotated[
+    str,
+    typer.Option(
+        help="the video section of the configuration, as JSON: decoder and limits; keys left out keep defaults"
+    ),
+]
+Decoders = Annotated[int, typer.Option(min=1, help="processes that decode, each a video at a time")]
 IdPattern = Annotated[str, typer.Option(help="regular expression that a whole video id must match")]
 MaxFailed = Annotated[float, typer.Option(help="share of the shard that may fail for one transient reason")]
 Seed = Annotated[int, typer.Option(help="of generated videos and untrained weights")]

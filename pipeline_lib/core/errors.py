@@ -29,6 +29,7 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"
     UNDECODABLE = "undecodable"
     DECODE_TIMEOUT = "decode_timeout"
+    DECODER_CRASH = "decoder_crash"
     TOO_LARGE = "too_large"
     TOO_LONG = "too_long"
     TOO_SHORT = "too_short"

@@ -1,70 +1,150 @@
 """Video file → frames at wanted times, with the true time of each."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
 
 from pipeline_lib.core.errors import ItemError, Reason
-from pipeline_lib.video.probe import open_video
+from pipeline_lib.video.decoders import Unplanned, pictures
+from pipeline_lib.video.filters import Filters, rotation, upright_size
+from pipeline_lib.video.plan import Index, Sampling, Shown, choose, read_index, start_offset
+from pipeline_lib.video.probe import open_video, prepare
 
-MAX_PIXELS = 8192 * 8192  # refused by the decoder itself, before memory is taken
-_TOLERANCE = 1e-4  # seconds; times in containers are rounded to their time base
+log = logging.getLogger(__name__)
+
+#: Decoders to try in turn; the last resort of all is to decode from start to end. Planned decoding is the fastest here
+#: (benchmarks/results/decode.json), so it is the automatic choice.
+DECODERS = {
+    "auto": ("planned",),
+    "pyav": ("planned",),
+    "decord": ("decord", "planned"),
+    "torchcodec": ("torchcodec", "planned"),
+}
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A decoded frame: `time` and `wanted` in seconds from the first frame, `index` counts wanted times."""
+    """A shown frame.
+
+    Attributes:
+        index: counts the wanted times.
+        wanted, time: the wanted and the frame's own time, seconds from the first frame of the video.
+        size: (width, height) of the upright video in pixels.
+        pixels: (h, w, 3) uint8 RGB, upright, after the filters.
+    """
 
     index: int
     wanted: float
     time: float
-    picture: av.VideoFrame
-
-    def rgb(self, width: int | None = None, height: int | None = None) -> np.ndarray:
-        """(height, width, 3) uint8 RGB, scaled (bicubic) when a size is given."""
-        picture = self.picture
-        if width and height and (width, height) != (picture.width, picture.height):
-            return picture.reformat(width, height, "rgb24", interpolation="BICUBIC").to_ndarray()
-        return picture.to_ndarray(format="rgb24")
+    size: tuple[int, int]
+    pixels: np.ndarray
 
 
-def sample(path: Path, every: float) -> Iterator[Frame]:
-    """The frames shown at 0, every, 2·every … seconds: for each time the first frame at or after it.
+def sample(
+    path: Path, every: float = 3.0, mode: Literal["exact", "keyframe"] = "exact", filters: str = ""
+) -> Iterator[Frame]:
+    """The frames shown at 0, every, 2·every … seconds.
+
+    exact: for each time the first frame at or after it. keyframe: the nearest keyframe, many times faster, off by up to
+    half the distance of keyframes. Memory holds one frame, whatever the length.
+
+    Raises:
+        ItemError: as `frames`.
+    """
+    return frames(path, Sampling(every, "keyframe" if mode == "keyframe" else "at_or_after", filters))
+
+
+def dense(path: Path, fps: float, width: int, height: int) -> Iterator[Frame]:
+    """The frames that `ffmpeg -vf fps=…,scale=…` shows, for networks that take clips."""
+    return frames(path, Sampling(1.0 / fps, "ffmpeg", f"scale={width}:{height}"))
+
+
+def frames(path: Path, sampling: Sampling) -> Iterator[Frame]:
+    """The frames that `sampling` asks for, in order.
 
     Times count from the first frame, whatever the container's start time. A frame serves several wanted times when the
-    video has fewer frames than that. Memory holds one frame.
+    video has fewer frames than that.
 
     Raises:
         ItemError: as probe.open_video; undecodable when no frame comes out, or when decoding breaks off.
     """
-    index = 0
-    for time, picture in _decoded(path):
-        while time >= index * every - _TOLERANCE:
-            yield Frame(index, index * every, time, picture)
-            index += 1
-    if index == 0:
+    index = read_index(path)
+    done = 0
+    if index is not None:
+        for decoder in DECODERS[sampling.decoder]:
+            try:
+                for frame in _shown(_planned(decoder, path, index, sampling, done), sampling):
+                    yield frame
+                    done += 1
+                break
+            except Unplanned as error:
+                log.debug("%s: %s gives up: %s", path.name, decoder, error)
+        else:
+            index = None
+    if index is None:
+        chosen = choose(_decoded(path), sampling, _offset(path))
+        for frame in _shown((one for one in chosen if one[0] >= done), sampling):
+            yield frame
+            done += 1
+    if not done:
         raise ItemError(Reason.UNDECODABLE, "no frame could be decoded")
 
 
-def _decoded(path: Path) -> Iterator[tuple[float, av.VideoFrame]]:
-    """(seconds since the first frame, frame) of every frame in presentation order."""
+def _planned(decoder: str, path: Path, index: Index, sampling: Sampling, start: int) -> Iterator[tuple[int, Shown]]:
+    """(number of the wanted time, frame) from the wanted time `start` on, the pictures of a frame decoded once."""
+    chosen = [one for one in choose(index.shown(), sampling, index.offset) if one[0] >= start]
+    groups = [(frame, [number for number, _ in group]) for frame, group in groupby(chosen, key=lambda one: one[1])]
+    found = pictures(decoder, path, index, [frame.what for frame, _ in groups])
+    for (frame, numbers), picture in zip(groups, found, strict=True):
+        for number in numbers:
+            yield number, frame._replace(what=picture)
+
+
+def _decoded(path: Path) -> Iterator[Shown]:
+    """Every frame, decoded from start to end."""
     with open_video(path) as container:
         stream = container.streams.video[0]
-        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-        stream.thread_count = 1  # shards run side by side, so cores are taken by processes
+        prepare(stream)
         first = None
         try:
             for picture in container.decode(stream):
                 if picture.pts is None or picture.time_base is None:
                     continue
-                seconds = float(picture.pts * picture.time_base)
-                first = seconds if first is None else first
-                yield seconds - first, picture
+                tick = float(picture.time_base)
+                first = picture.pts if first is None else first
+                yield Shown(
+                    (picture.pts - first) * tick, (picture.duration or 0) * tick, bool(picture.key_frame), picture
+                )
         except (av.FFmpegError, ValueError) as error:
             raise ItemError(Reason.UNDECODABLE, str(error)) from None
+
+
+def _shown(chosen: Iterator[tuple[int, Shown]], sampling: Sampling) -> Iterator[Frame]:
+    """Chosen pictures as frames, through the filters; a picture that serves several times goes through once."""
+    filters = Filters(sampling.filters)
+    last: tuple[Shown, np.ndarray, tuple[int, int]] | None = None
+    for number, frame in chosen:
+        picture = frame.what
+        if last is None or last[0].what is not picture:
+            size = upright_size(picture.width, picture.height, rotation(picture))
+            try:
+                last = frame, filters(picture), size
+            except (av.FFmpegError, ValueError) as error:
+                raise ItemError(Reason.UNDECODABLE, f"filters {sampling.filters!r}: {error}") from None
+        yield Frame(number, number * sampling.every, frame.time, last[2], last[1])
+
+
+def _offset(path: Path) -> float:
+    """Seconds from the container's start to the video stream's."""
+    with open_video(path) as container:
+        stream = container.streams.video[0]
+        return start_offset(container, float((stream.start_time or 0) * (stream.time_base or 1)))
 
 
 def decodes_at(path: Path, fraction: float, duration: float) -> float:
@@ -75,7 +155,7 @@ def decodes_at(path: Path, fraction: float, duration: float) -> float:
     """
     with open_video(path) as container:
         stream = container.streams.video[0]
-        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        prepare(stream)
         start, tick = stream.start_time or 0, float(stream.time_base or 1)
         target = start + int(fraction * duration / tick)
         last = None

@@ -1,36 +1,46 @@
 """Video file → a tar of JPEGs, one every few seconds, and an index with their times and the video's size.
 
-The tar holds 000000.jpg, 000001.jpg … and index.json {width, height, every, times}: width and height of the video in
-pixels (pictures may be stored smaller), times in seconds. Picture i is the first frame at or after i·every seconds.
+The tar holds 000000.jpg, 000001.jpg … and index.json {width, height, every, mode, times}: width and height of the upright
+video in pixels (pictures may be stored smaller), times in seconds. Picture i is the first frame at or after i·every
+seconds, or the keyframe nearest to it.
 """
 
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from pipeline_lib.config import Frames, as_dict
+from pipeline_lib.config import Frames, Video, as_dict
 from pipeline_lib.core import arguments, cli
 from pipeline_lib.core.spec import Spec
 from pipeline_lib.core.stage import Item, run_stage
-from pipeline_lib.video.decode import Frame, sample
+from pipeline_lib.video.decode import Frame
+from pipeline_lib.video.plan import Sampling
+from pipeline_lib.video.worker import Worker
 
 INDEX = "index.json"
 
 
-def store(video: Path, to: Path, options: Frames) -> int:
-    """Write the frames of one video; returns how many. Equal input gives equal bytes."""
-    index: dict[str, Any] = {"width": 0, "height": 0, "every": options.every, "times": []}
+def sampling(options: Frames, decoder: str = "auto") -> Sampling:
+    """The frames of a video that are stored; larger ones are scaled so that their long side is `max_side`."""
+    fit = f"min(1,{options.max_side}/max(iw,ih))"
+    filters = f"scale='max(1,round(iw*{fit}))':'max(1,round(ih*{fit}))'"
+    return Sampling(options.every, "keyframe" if options.mode == "keyframe" else "at_or_after", filters, decoder)
+
+
+def store(shown: Iterable[Frame], to: Path, options: Frames) -> int:
+    """Write the frames of one video; returns how many. Equal frames give equal bytes."""
+    index: dict[str, Any] = {"width": 0, "height": 0, "every": options.every, "mode": options.mode, "times": []}
     with tarfile.open(to, "w", format=tarfile.USTAR_FORMAT) as tar:
-        for frame in sample(video, options.every):
-            index["width"], index["height"] = frame.picture.width, frame.picture.height
+        for frame in shown:
+            index["width"], index["height"] = frame.size
             index["times"].append(round(frame.time, 6))
-            _add(tar, f"{frame.index:06d}.jpg", _jpeg(frame, options))
+            _add(tar, f"{frame.index:06d}.jpg", _jpeg(frame.pixels, options.quality))
         _add(tar, INDEX, json.dumps(index, sort_keys=True).encode())
     return len(index["times"])
 
@@ -52,12 +62,9 @@ def _pictures(path: Path) -> Iterator[np.ndarray]:
                 yield np.asarray(Image.open(stream).convert("RGB"))
 
 
-def _jpeg(frame: Frame, options: Frames) -> bytes:
-    width, height = frame.picture.width, frame.picture.height
-    scale = min(1.0, options.max_side / max(width, height))
+def _jpeg(pixels: np.ndarray, quality: int) -> bytes:
     content = io.BytesIO()
-    picture = frame.rgb(max(1, round(width * scale)), max(1, round(height * scale)))
-    Image.fromarray(picture).save(content, "JPEG", quality=options.quality, subsampling=0)
+    Image.fromarray(pixels).save(content, "JPEG", quality=quality, subsampling=0)
     return content.getvalue()
 
 
@@ -73,27 +80,32 @@ def main(
     due_diligence: arguments.DueDiligence,
     out: arguments.Out,
     options: arguments.Options = "{}",
+    video: arguments.Video = "{}",
     id_pattern: arguments.IdPattern = ".*",
     max_failed_fraction: arguments.MaxFailed = 0.5,
 ) -> None:
     """Store the frames of every usable video of a shard, then write the ledger."""
-    wanted = cli.parse_options(Frames, options)
+    wanted, decoding = cli.parse_options(Frames, options), cli.parse_options(Video, video)
 
-    def make(item: Item, to: Path) -> int:
-        assert item.source is not None
-        return store(item.source, to, wanted)
+    with Worker(decoding.limits) as worker:
 
-    run_stage(
-        Spec.of("frames", "pipeline_lib.video.frames", as_dict(wanted)),
-        shard,
-        out,
-        make,
-        suffix=".tar",
-        source=videos,
-        gates=[due_diligence],
-        id_pattern=id_pattern,
-        max_failed_fraction=max_failed_fraction,
-    )
+        def make(item: Item, to: Path) -> int:
+            assert item.source is not None
+            return store(worker.frames(item.source, sampling(wanted, decoding.decoder)), to, wanted)
+
+        decisive = {"decoder": decoding.decoder, **as_dict(wanted)}
+        decisive.pop("store")
+        run_stage(
+            Spec.of("frames", "pipeline_lib.video.frames", decisive),
+            shard,
+            out,
+            make,
+            suffix=".tar",
+            source=videos,
+            gates=[due_diligence],
+            id_pattern=id_pattern,
+            max_failed_fraction=max_failed_fraction,
+        )
 
 
 if __name__ == "__main__":

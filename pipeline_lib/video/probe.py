@@ -1,4 +1,4 @@
-"""Video file → its size, rate, duration and codec, without decoding; anything else → a reason."""
+"""Video file → its size, rate, duration and codec, decoding a frame at most; anything else → a reason."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,17 +7,21 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from pipeline_lib.core.errors import ItemError, Reason
+from pipeline_lib.video.filters import rotation, upright_size
 
 #: Containers that are opened. Playlists (HLS, concat, DASH) are not among them: they could name local files or hosts.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo"
-OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+MAX_STREAMS = 64
+OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "max_streams": str(MAX_STREAMS)}
+MAX_PIXELS = 8192 * 8192  # refused by the decoder itself, before memory is taken
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a container says of its first video stream; seconds and pixels."""
+    """What a container says of its first video stream; seconds, and pixels of the upright picture."""
 
     width: int
     height: int
@@ -60,15 +64,35 @@ def probe(path: Path) -> VideoInfo:
         stream = container.streams.video[0]
         if stream.width <= 0 or stream.height <= 0:
             raise ItemError(Reason.NOT_A_VIDEO, "the video stream has no picture size")
+        duration = _duration(container)  # before decoding, which may end the stream
+        width, height = upright_size(stream.width, stream.height, _rotation(container))
         return VideoInfo(
-            width=stream.width,
-            height=stream.height,
+            width=width,
+            height=height,
             fps=float(stream.average_rate or 0),
-            duration=_duration(container),
+            duration=duration,
             codec=stream.codec_context.name,
             streams=len(container.streams),
             audio=bool(container.streams.audio),
         )
+
+
+def _rotation(container: InputContainer) -> int:
+    """Degrees by which a QuickTime or MP4 video is to be turned, which only its decoded frames tell; 0 for others."""
+    if "mov" not in container.format.name:
+        return 0
+    stream = container.streams.video[0]
+    prepare(stream)
+    try:
+        return next((rotation(picture) for picture in container.decode(stream)), 0)
+    except (av.FFmpegError, ValueError):
+        return 0
+
+
+def prepare(stream: VideoStream) -> None:
+    """Set up a stream for decoding: bounded pictures, and one thread, since cores are taken by processes."""
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    stream.thread_count = 1
 
 
 def _duration(container: InputContainer) -> float:

@@ -5,26 +5,37 @@ import pytest
 from pipeline_lib.clean.due_diligence import check
 from pipeline_lib.config import DueDiligence
 from pipeline_lib.core.errors import ItemError
+from pipeline_lib.video.worker import Worker
 
 
-def reason(path, **limits):
-    with pytest.raises(ItemError) as error:
-        check(path, DueDiligence(**limits))
-    return str(error.value.reason)
+@pytest.fixture(scope="module")
+def worker():
+    with Worker() as one:
+        yield one
 
 
-def test_a_good_video_passes(video):
-    assert check(video, DueDiligence()).width == 64
+@pytest.fixture
+def reason(worker):
+    def get(path, **limits):
+        with pytest.raises(ItemError) as error:
+            check(path, DueDiligence(**limits), worker)
+        return str(error.value.reason)
+
+    return get
 
 
-def test_limits(video):
+def test_a_good_video_passes(video, worker):
+    assert check(video, DueDiligence(), worker).width == 64
+
+
+def test_limits(video, reason):
     assert reason(video, max_seconds=3) == "too_long"
     assert reason(video, min_seconds=5) == "too_short"
     assert reason(video, max_pixels=64 * 47) == "too_large"
     assert reason(video, max_bytes=100) == "too_large"
 
 
-def test_spoiled_files(video, tmp_path):
+def test_spoiled_files(video, tmp_path, reason):
     path = tmp_path / "x.mp4"
     assert reason(path) == "missing_file"
     path.write_bytes(b"")
@@ -35,7 +46,7 @@ def test_spoiled_files(video, tmp_path):
     assert reason(path) == "not_a_video"
 
 
-def test_truncated(make_video, tmp_path):
+def test_truncated(make_video, tmp_path, reason):
     """The index of a Matroska file stands in front, so a cut file still opens and declares its whole duration."""
     whole = make_video(tmp_path / "whole.mkv", seconds=20, size=(160, 120))
     content = whole.read_bytes()
@@ -44,10 +55,10 @@ def test_truncated(make_video, tmp_path):
     assert reason(cut) in ("truncated", "undecodable")
 
 
-def test_every_flipped_byte_is_a_reason_or_passes(video, tmp_path):
+def test_every_flipped_byte_is_a_reason_or_passes(video, tmp_path, worker):
     content = video.read_bytes()
     path = tmp_path / "x.mp4"
     for place in range(0, len(content), max(1, len(content) // 60)):
         path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
         with contextlib.suppress(ItemError):
-            check(path, DueDiligence())
+            check(path, DueDiligence(), worker)

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from pipeline_lib.collect.sources.demo import effects, scenes
 from pipeline_lib.collect.sources.demo.story import Shot, Story
 from pipeline_lib.collect.sources.demo.world import TYPES
+from pipeline_lib.video.encoding import DETERMINISTIC, use_one_thread
 
 VERSION = 2  # raise it with every change of the pictures or of the encoding
 CRF = 20
@@ -34,15 +35,18 @@ def render(story: Story, to: Path, size: tuple[int, int], *, sound: bool) -> Non
     fps = story.outline.fps
     flags = {"movflags": "+faststart", "fflags": "+bitexact"}
     with av.open(str(to), "w", format="mp4", options=flags) as container:
-        video = container.add_stream("libx264", rate=fps, options={"preset": "veryfast", "crf": str(CRF)})
+        video = container.add_stream(
+            "libx264", rate=fps, options={"preset": "veryfast", "crf": str(CRF), **DETERMINISTIC}
+        )
         video.width, video.height = size
         video.pix_fmt = "yuv420p"
         video.gop_size = SECONDS_PER_GOP * fps
-        video.codec_context.thread_count = 1  # the bytes depend on the number of threads
+        use_one_thread(video)
         audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if sound else None
         for number, picture in enumerate(pictures(story, size)):
-            # Converted here: left to the encoder, 3 of 120 encodings of the same frames gave other bytes (PyAV 18.1).
-            frame = av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24").reformat(format="yuv420p")
+            frame = av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24").reformat(
+                format="yuv420p", threads=1
+            )
             frame.pts, frame.time_base = number, Fraction(1, fps)
             container.mux(video.encode(frame))
         container.mux(video.encode())
