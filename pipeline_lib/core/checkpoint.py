@@ -1,13 +1,15 @@
 """Checkpoint file → tensors, and tensors → a network that has every one of them; nothing in a file is executed."""
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
 from pipeline_lib.core.errors import UserError, one_line
+from pipeline_lib.text import pickles
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -16,7 +18,7 @@ _WRAPPERS = ("model", "state_dict", "model_state_dict")
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors of a .safetensors or torch checkpoint, taken out of their wrapper, `module.` prefixes removed.
+    """Tensors of a .safetensors, .pkl or torch checkpoint, taken out of their wrapper, `module.` prefixes removed.
 
     Raises:
         UserError: the file is missing, is no checkpoint, or holds more than tensors and plain values.
@@ -24,7 +26,9 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise UserError(f"weights {path} are missing; run the rule that makes them, or correct the path")
     try:
-        content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        content = _content(path)
+    except UserError:
+        raise
     except Exception as error:
         raise UserError(f"{path} can't be read as a checkpoint of plain tensors ({one_line(error)})") from None
     for key in _WRAPPERS:
@@ -33,7 +37,22 @@ def read(path: Path) -> dict[str, torch.Tensor]:
             break
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors")
-    return {key.removeprefix("module."): value for key, value in content.items() if isinstance(value, torch.Tensor)}
+    tensors = {key: _tensor(value) for key, value in content.items() if isinstance(value, torch.Tensor | np.ndarray)}
+    return {key.removeprefix("module."): value for key, value in tensors.items()}
+
+
+def _content(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    if path.suffix == ".pkl":  # detectron2's model zoo: numpy arrays, so not torch's own format
+        return pickles.load(path)
+    return torch.load(path, "cpu", weights_only=True)
+
+
+def _tensor(value: torch.Tensor | np.ndarray) -> torch.Tensor:
+    if isinstance(value, torch.Tensor):
+        return value
+    return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), order="C"))  # a copy: a pickle's are read-only
 
 
 def load(net: Net, path: Path) -> Net:

@@ -5,12 +5,16 @@ import os
 import torch
 
 from pipeline_lib.core.errors import UserError
+from pipeline_lib.core.lease import folder, lease
 
 
 def choose(device: str = "auto") -> torch.device:
-    """The device named, or with `auto` the first GPU if there is one, else the CPU. Asking for a missing GPU is an error."""
+    """The device named, or with `auto` a GPU if there is one, else the CPU. Asking for a missing GPU is an error.
+
+    Of several visible GPUs `auto` takes the one that fewest processes of this user hold.
+    """
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = _free_gpu() if torch.cuda.is_available() else "cpu"
     try:
         chosen = torch.device(device)
     except RuntimeError:
@@ -20,6 +24,25 @@ def choose(device: str = "auto") -> torch.device:
     if chosen.type not in ("cpu", "cuda"):
         raise UserError(f"device = {device!r}: use auto, cpu, cuda or cuda:1")
     return chosen
+
+
+def _free_gpu() -> str:
+    """A GPU leased for the life of this process; their UUIDs are the same in all processes, their numbers needn't be."""
+    count = torch.cuda.device_count()
+    if count < 2:
+        return "cuda"
+    properties = [torch.cuda.get_device_properties(i) for i in range(count)]
+    return f"cuda:{lease([str(getattr(one, 'uuid', i)) for i, one in enumerate(properties)], folder())}"
+
+
+def dtype(precision: str, device: torch.device) -> torch.dtype:
+    """fp32 | bf16 | fp16 → torch's type. fp16 on a CPU is an error: it is neither fast nor complete there."""
+    known = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if precision not in known:
+        raise UserError(f"precision = {precision!r}: use {', '.join(known)}")
+    if precision == "fp16" and device.type == "cpu":
+        raise UserError("precision = 'fp16' needs a GPU; use bf16 or fp32 on a CPU")
+    return known[precision]
 
 
 def deterministic(threads: int = 1) -> None:

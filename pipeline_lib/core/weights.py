@@ -37,6 +37,21 @@ REGISTRY = {
             "https://www.rocq.inria.fr/cluster-willow/amiech/howto100m/s3d_howto100m.pth",
         ),
         Published("objects", "visual_genome", "faster_rcnn_res101_vg.pth", "MIT"),
+        Published(
+            "resnet152",
+            "imagenet",
+            "resnet152-394f9c45.pth",
+            "BSD-3-Clause",
+            "https://download.pytorch.org/models/resnet152-394f9c45.pth",
+        ),
+        Published(
+            "resnext101",
+            "kinetics",
+            "resnext101.pth",
+            "Apache-2.0",
+            "https://www.rocq.inria.fr/cluster-willow/amiech/howto100m/models/resnext101.pth",
+        ),
+        Published("clip", "openai", "open_clip_model.safetensors of timm/vit_base_patch32_clip_224.openai", "MIT"),
     )
 }
 

@@ -156,3 +156,44 @@ def test_two_processes_on_one_shard(tmp_path):
         pytest.raises(UserError, match="another"),
     ):
         stage.run()
+
+
+def test_a_producer_may_finish_videos_in_any_order(tmp_path):
+    stage = Stage(tmp_path, {"a": "one", "b": "!private", "c": "three"})
+    asked = []
+
+    def produce(items):
+        asked.append([item.video_id for item in items])
+        for item in reversed(items):
+            yield item, lambda to, item=item: stage.make(item, to)
+
+    rows = stage.run(make=None, produce=produce)
+    assert list(rows) == ["a", "b", "c"] and [row.status for row in rows.values()] == ["ok", "failed", "ok"]
+    assert stage.made == ["c", "b", "a"]
+    stage.titles["c"] = "changed"
+    stage.run(make=None, produce=produce)
+    assert asked == [["a", "b", "c"], ["c"]]
+
+
+def test_a_producer_that_fails_keeps_what_is_done(tmp_path):
+    stage = Stage(tmp_path, {"a": "one", "b": "two"})
+
+    def produce(items):
+        yield items[0], lambda to: stage.make(items[0], to)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stage.run(make=None, produce=produce)
+    assert not stage.out.exists()
+    stage.run()
+    assert stage.made == ["b"]
+
+
+def test_a_producer_that_forgets_a_video_is_a_fault(tmp_path):
+    stage = Stage(tmp_path, {"a": "one", "b": "two"})
+
+    def produce(items):
+        yield items[0], lambda to: stage.make(items[0], to)
+
+    with pytest.raises(RuntimeError, match="no result for 1 videos, the first b"):
+        stage.run(make=None, produce=produce)
