@@ -1,7 +1,8 @@
 """A stage's ledgers and artefacts (.npy, .npz) → one HDF5 with an array, or a group of arrays, per video id.
 
     .npy   features (rows, …)           → a dataset at the root under the video's id
-    .npz   the arrays of reader.PARTS   → a group under the video's id with a dataset for each
+    .npz   the arrays of reader.PARTS   → a group under the video's id with a dataset for each; its attributes width and
+           height are the video's, in pixels
 
 Ids sorted, arrays uncompressed and contiguous, no times stored, in the oldest file format that holds the content, so
 that any h5py opens it: equal artefacts give equal bytes. One artefact is in memory at a time.
@@ -78,6 +79,8 @@ def _write(path: Path, artefacts: dict[str, Path], attributes: dict[str, str | f
             for part, array in arrays.items():
                 name = f"{video_id}/{part}" if part else video_id
                 store.create_dataset(name, data=array, track_times=False)
+            if artefact.suffix == ".npz":
+                store[video_id].attrs.update(_size(artefact))
 
 
 def read(artefact: Path) -> Arrays:
@@ -111,6 +114,15 @@ def _load(artefact: Path) -> Arrays:
                 raise UserError(f"{artefact} has no {', '.join(missing)}; {RERUN}")
             return {part: content[part] for part in PARTS}
     raise UserError(f"{artefact} is neither .npy nor .npz; merge the stage that makes features")
+
+
+def _size(artefact: Path) -> dict[str, int]:
+    """Width and height in pixels of the video that an .npz is from, where it says so."""
+    with np.load(artefact, allow_pickle=False) as content:
+        if "size" not in content:
+            return {}
+        width, height = content["size"].tolist()
+        return {"width": width, "height": height}
 
 
 def _fault(array: np.ndarray) -> str | None:
