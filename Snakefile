@@ -39,6 +39,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/collect.smk"
 include: "workflow/rules/video.smk"
 include: "workflow/rules/features.smk"
+include: "workflow/rules/store.smk"
 include: "workflow/rules/text.smk"
 include: "workflow/rules/coref.smk"
 
@@ -52,4 +53,5 @@ rule all:
         "<work>/coref/milo.safetensors",
         expand("<work>/{made}", made=["objects.hdf5", "s3d.hdf5", "words.safetensors", "annotations.json"]),
         expand("<work>/{master}.json", master=MASTERS),
+        expand("<work>/{feature}.hdf5", feature=config["features"]["also"]),
         lost_ledgers,

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pipeline_lib.core.errors import UserError, explain
 
+Precision = Literal["fp32", "bf16", "fp16"]
+
 
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors, values don't change after loading."""
@@ -67,44 +69,150 @@ class DueDiligence(Section):
     duration_tolerance: float = Field(0.1, ge=0, le=1, description="share of the declared duration that may be missing")
 
 
+class Limits(Section):
+    """What the decoder may spend on one video; beyond it the video gets a reason, and the next one its turn."""
+
+    pixels: int = Field(8192 * 4320, ge=1, description="width × height of a picture")
+    seconds: float = Field(24 * 3600.0, gt=0, description="of video")
+    wall: float = Field(120.0, gt=0, description="seconds of waiting for the decoder")
+    wall_per_second: float = Field(2.0, ge=0, description="seconds of waiting added for every second of video")
+    memory_mb: int = Field(4096, ge=64, description="of the decoding process")
+
+
+class Video(Section):
+    """How video files are decoded, in every stage that does so."""
+
+    decoder: Literal["auto", "pyav", "decord", "torchcodec"] = Field(
+        "auto", description="all give the same frames; auto is the fastest (docs/decoding.md)"
+    )
+    limits: Limits = Limits()
+
+
 class Frames(Section):
-    every: float = Field(3.0, gt=0, description="seconds between two stored frames")
+    """Stored pictures of a video, which the object features are made from."""
+
+    store: bool = Field(True, description="false: no files; object features decode the videos themselves")
+    every: float = Field(3.0, gt=0, description="seconds between two frames")
+    mode: Literal["exact", "keyframe"] = Field(
+        "exact", description="keyframe: the nearest keyframe, many times faster; the true times are stored either way"
+    )
     quality: int = Field(95, ge=1, le=100, description="JPEG quality")
     max_side: int = Field(1280, ge=32, description="longer frames are scaled down to this many pixels")
 
 
 class Objects(Section):
-    """Faster R-CNN R101-C4, 2048-d region features (specs: bottom-up attention, PyTorch port)."""
+    """Faster R-CNN R101-C4, 2048-d region features."""
 
-    boxes: int = Field(10, ge=1, le=300, description="regions kept per frame")
+    network: Literal["vg_port", "detectron2_c4", "detectron2"] = Field(
+        "vg_port",
+        description="vg_port: keys of faster_rcnn_res101_vg.pth | detectron2_c4: keys of detectron2's R101-C4 | "
+        "detectron2: the same run by detectron2 itself, which must be installed",
+    )
+    boxes: int = Field(10, ge=1, le=300, description="regions kept per frame: the original project's 10, or 36 …")
+    min_boxes: int | None = Field(
+        None, ge=1, le=300, description="keep between this many and `boxes`, as confidence has it; null: always `boxes`"
+    )
     short_side: int = Field(600, ge=64, description="pixels")
     max_side: int = Field(1000, ge=64, description="pixels")
     proposals: int = Field(300, ge=1, le=1000, description="regions after the proposal network's suppression")
     confidence: float = Field(0.2, ge=0, le=1)
     nms: float = Field(0.3, gt=0, le=1, description="overlap above which a box of the same class is dropped")
+    batch: int = Field(8, ge=1, description="frames per forward pass on a GPU; halved when memory runs out")
+    precision: Precision = Field("fp32", description="of the network's arithmetic")
+    compile: bool = Field(False, description="torch.compile the network; needs a C++ compiler")
 
     @model_validator(mode="after")
     def _enough(self) -> "Objects":
         if self.proposals < self.boxes:
             raise ValueError(f"proposals ({self.proposals}) is below boxes ({self.boxes}); raise it")
+        if (self.min_boxes or 0) > self.boxes:
+            raise ValueError(f"min_boxes ({self.min_boxes}) is above boxes ({self.boxes}); lower it")
         return self
 
 
-class S3D(Section):
-    """S3D-G over windows of frames: 1024-d per window."""
+#: Samplings that published S3D features and numbers were made with; the keys that a configuration gives go before them.
+S3D_PRESETS: dict[str, dict[str, float]] = {
+    # Paper and TF-hub model: 32 frames at 10 fps, 200 px (MIL-NCE, arXiv:1912.06430 §4.1); its windows don't overlap.
+    "milnce_10fps_32": {"fps": 10.0, "frames": 32, "stride": 32, "size": 200},
+    # Defaults of MIL-NCE_HowTo100M (args.py): --fps 5 --num_frames 16 --video_size 224.
+    "milnce_5fps_16": {"fps": 5.0, "frames": 16, "stride": 16, "size": 224},
+    # One row per second from overlapping windows, as temporal models take them.
+    "dense_16fps_32": {"fps": 16.0, "frames": 32, "stride": 16, "size": 224},
+}
 
-    fps: float = Field(10.0, gt=0, description="frames sampled per second")
+
+class S3D(Section):
+    """S3D-G over windows of frames."""
+
+    preset: Literal["milnce_10fps_32", "milnce_5fps_16", "dense_16fps_32"] = Field(
+        "milnce_10fps_32", description="sampling: gives fps, frames, stride and size where they are not set"
+    )
+    fps: float = Field(10.0, gt=0, description="frames per second, chosen as ffmpeg's fps filter does")
     frames: int = Field(32, ge=2, multiple_of=2, description="frames per window")
     stride: int = Field(32, ge=1, description="frames from one window to the next")
-    size: int = Field(224, ge=32, multiple_of=2, description="pixels of the square centre crop")
-    batch: int = Field(8, ge=1, description="windows per forward pass")
+    size: int = Field(200, ge=32, multiple_of=2, description="pixels of the square centre crop")
+    output: Literal["mixed_5c", "video_embedding", "both"] = Field(
+        "mixed_5c", description="1024-d | 512-d in the joint space with text | both side by side, 1536-d"
+    )
+    batch: int = Field(16, ge=1, description="windows per forward pass on a GPU; halved when memory runs out")
+    precision: Precision = Field("fp32", description="of the network's arithmetic")
+    compile: bool = Field(False, description="torch.compile the network; needs a C++ compiler")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        preset = S3D_PRESETS.get(values.get("preset", "milnce_10fps_32"), {})
+        return {**preset, **{key: value for key, value in values.items() if value is not None}}
+
+
+class ResNet152(Section):
+    """ResNet-152 of single frames, 2048-d (contract of video_feature_extractor --type 2d)."""
+
+    fps: float = Field(1.0, gt=0, description="frames per second, chosen as ffmpeg's fps filter does")
+    size: int = Field(224, ge=32, description="pixels of the short side")
+    l2_normalize: bool = Field(True, description="scale rows to unit length")
+    batch: int = Field(64, ge=1, description="frames per forward pass on a GPU; halved when memory runs out")
+    precision: Precision = Field("fp32", description="of the network's arithmetic")
+    compile: bool = Field(False, description="torch.compile the network; needs a C++ compiler")
+
+
+class ResNeXt101(Section):
+    """3-D ResNeXt-101 of clips, 2048-d (contract of video_feature_extractor --type 3d)."""
+
+    fps: float = Field(24.0, gt=0, description="frames per second, chosen as ffmpeg's fps filter does")
+    frames: int = Field(16, ge=1, description="frames per clip, without overlap")
+    size: int = Field(112, ge=32, description="pixels of the square centre crop")
+    l2_normalize: bool = Field(True, description="scale rows to unit length")
+    batch: int = Field(64, ge=1, description="clips per forward pass on a GPU; halved when memory runs out")
+    precision: Precision = Field("fp32", description="of the network's arithmetic")
+    compile: bool = Field(False, description="torch.compile the network; needs a C++ compiler")
+
+
+class CLIP(Section):
+    """open_clip's embeddings of frames and of captions."""
+
+    every: float = Field(3.0, gt=0, description="seconds between two frames")
+    model: str = Field("ViT-B-32-quickgelu", description="a model of open_clip; its weights must fit")
+    preprocessing: str = Field("openai", description="published weights of the model whose mean, deviation … apply")
+    batch: int = Field(64, ge=1, description="frames or sentences per forward pass on a GPU")
+    precision: Precision = Field("fp32", description="of the network's arithmetic")
+    compile: bool = Field(False, description="torch.compile the network; needs a C++ compiler")
 
 
 class Features(Section):
-    device: str = Field("auto", description="auto | cpu | cuda | cuda:1")
+    device: str = Field("auto", description="auto | cpu | cuda | cuda:1; auto takes the GPU that fewest jobs use")
     gpus: int = Field(0, ge=0, description="GPUs that a feature or training job asks the scheduler for")
+    decoders: int = Field(1, ge=1, description="decoding processes per feature job; several keep a GPU busy")
+    also: list[Literal["resnet152", "resnext101", "clip", "clip_text"]] = Field(
+        [], description="features to make that no task here needs"
+    )
     objects: Objects = Objects()
     s3d: S3D = S3D()
+    resnet152: ResNet152 = ResNet152()
+    resnext101: ResNeXt101 = ResNeXt101()
+    clip: CLIP = CLIP()
 
 
 class Weights(Section):
@@ -112,6 +220,9 @@ class Weights(Section):
 
     objects: str = "untrained"
     s3d: str = "untrained"
+    resnet152: str = "untrained"
+    resnext101: str = "untrained"
+    clip: str = "untrained"
     words: str = Field(
         "captions", description="captions = vectors derived from the captions | path of .bin, .txt, .pkl"
     )
@@ -197,6 +308,7 @@ class Config(Section):
     max_failed_fraction: float = Field(0.5, ge=0, le=1, description="transient failures in a shard that stop a stage")
     source: SourceOptions = SourceOptions()
     due_diligence: DueDiligence = DueDiligence()
+    video: Video = Video()
     frames: Frames = Frames()
     features: Features = Features()
     weights: Weights = Weights()
@@ -236,8 +348,7 @@ def _files(config: Config) -> list[tuple[str, str]]:
     """(key, path) of everything a configuration expects to find on disk."""
     weights = config.weights
     named = [
-        ("weights.objects", weights.objects if _is_path(weights.objects) else None),
-        ("weights.s3d", weights.s3d if _is_path(weights.s3d) else None),
+        *((f"weights.{net}", path) for net, path in as_dict(weights).items() if net != "words" and _is_path(path)),
         ("weights.words", None if weights.words == "captions" else weights.words),
         ("coref.model.pretrained", config.coref.model.pretrained),
         ("source.annotations", config.source.annotations),

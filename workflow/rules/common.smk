@@ -7,13 +7,15 @@ from pipeline_lib.core.fingerprint import fingerprint
 from pipeline_lib.core.ids import shard_name
 
 WORK = config["paths"]["work"]
-STAGES = ("articles", "captions", "videos", "due_diligence", "frames", "objects", "s3d")
+STAGES = ("articles", "captions", "videos", "due_diligence", "objects", "s3d", *config["features"]["also"])
+STAGES += ("frames",) if config["frames"]["store"] else ()
 SHARDS = [shard_name(index) for index in range(config["shards"])]
 
 
 wildcard_constraints:
     shard=r"\d\d\d\d+",
-    network=r"s3d|objects",
+    network=r"objects|s3d|resnet152|resnext101|clip",
+    feature=r"objects|s3d|resnet152|resnext101|clip|clip_text",
     tokenizer=r"GloVe|CLIP",
 
 

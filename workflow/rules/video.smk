@@ -16,11 +16,12 @@ rule due_diligence:
     params:
         code=fingerprint("pipeline_lib.clean.due_diligence"),
         options=section("due_diligence"),
+        video=section("video"),
         ids=literal(config["source"]["id_pattern"]),
         limit=config["max_failed_fraction"],
     shell:
         "python -m pipeline_lib.clean.due_diligence {input.shard} --videos {input.videos} --options {params.options:q}"
-        " --id-pattern {params.ids:q} --max-failed-fraction {params.limit} --out {output} 2> {log}"
+        " --video {params.video:q} --id-pattern {params.ids:q} --max-failed-fraction {params.limit} --out {output} 2> {log}"
 
 
 rule frames:
@@ -39,9 +40,10 @@ rule frames:
     params:
         code=fingerprint("pipeline_lib.video.frames"),
         options=section("frames"),
+        video=section("video"),
         ids=literal(config["source"]["id_pattern"]),
         limit=config["max_failed_fraction"],
     shell:
         "python -m pipeline_lib.video.frames {input.shard} --videos {input.videos} --due-diligence {input.clean}"
-        " --options {params.options:q} --id-pattern {params.ids:q} --max-failed-fraction {params.limit}"
-        " --out {output} 2> {log}"
+        " --options {params.options:q} --video {params.video:q} --id-pattern {params.ids:q}"
+        " --max-failed-fraction {params.limit} --out {output} 2> {log}"

@@ -5,8 +5,7 @@ The bottom-up attention detector in its PyTorch port, shilrley6/Faster-R-CNN-wit
 Choosing the regions to keep is in regions.py.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline_lib.features.nets import boxes
-from pipeline_lib.features.nets.regions import select
+from pipeline_lib.features.nets.regions import Proposals, select
 from pipeline_lib.features.nets.resnet_c4 import HEAD_CHANNELS, STRIDE, TRUNK_CHANNELS, trunk_and_head
 
 __all__ = ["FasterRCNN", "Proposals", "preprocess", "select"]
@@ -22,15 +21,6 @@ __all__ = ["FasterRCNN", "Proposals", "preprocess", "select"]
 N_CLASSES = 1601  # background, then the 1600 lines of objects_vocab.txt
 PIXEL_MEANS = (102.9801, 115.9465, 122.7717)  # blue, green, red, of 0 … 255; no division by a deviation
 POOLED = 7  # cells per side that a region is pooled to
-
-
-class Proposals(NamedTuple):
-    """What the network says of one image's R proposals, best objectness first."""
-
-    rois: Tensor  # (R, 4) x1 y1 x2 y2 in input pixels
-    scores: Tensor  # (R, n_classes) probabilities, class 0 the background
-    deltas: Tensor  # (R, 4·n_classes) regression per class, before its standard deviations (regions.DEVIATIONS)
-    features: Tensor  # (R, 2048)
 
 
 class ProposalNetwork(nn.Module):
@@ -45,9 +35,11 @@ class ProposalNetwork(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 1024, h, w) → objectness (B, h·w·A) and deltas (B, h·w·A, 4), in the order of `boxes.grid`."""
         x = F.relu_(self.RPN_Conv(x))
-        logits = self.RPN_cls_score(x).unflatten(1, (2, -1))  # background of every anchor, then object of every one
+        logits = (
+            self.RPN_cls_score(x).float().unflatten(1, (2, -1))
+        )  # background of every anchor, then object of every one
         objectness = logits.softmax(dim=1)[:, 1].permute(0, 2, 3, 1).flatten(1)
-        deltas = self.RPN_bbox_pred(x).permute(0, 2, 3, 1).unflatten(3, (-1, 4)).flatten(1, 3)
+        deltas = self.RPN_bbox_pred(x).float().permute(0, 2, 3, 1).unflatten(3, (-1, 4)).flatten(1, 3)
         return objectness, deltas
 
 
@@ -95,14 +87,24 @@ class FasterRCNN(nn.Module):
             One entry per image. R is post_nms, or fewer where suppression leaves fewer; the port fills up with boxes
             of one pixel at the corner instead, which then compete with real ones.
         """
-        maps = self.RCNN_base(images)
+        return self.detect(images, im_info, self.RCNN_base, self.region_features)
+
+    def detect(
+        self,
+        images: Tensor,
+        im_info: Tensor,
+        trunk: Callable[[Tensor], Tensor],
+        head: Callable[[Tensor, list[Tensor]], Tensor],
+    ) -> list[Proposals]:
+        """`forward` with a trunk and a head that compute the same in another way (detector_fast.py)."""
+        maps = trunk(images)
         objectness, deltas = self.RCNN_rpn(maps)
         places = boxes.grid(self.anchors, maps.shape[2], maps.shape[3], STRIDE)
         rois = [
             self._propose(places, likely, shifts, height, width)
             for likely, shifts, (height, width, _) in zip(objectness, deltas, im_info.tolist(), strict=True)
         ]
-        features = self._features(maps, rois)
+        features = head(maps, rois)
         scores = self.RCNN_cls_score(features).softmax(dim=1)
         deltas = self.RCNN_bbox_pred(features)
         counts = [len(one) for one in rois]
@@ -119,7 +121,7 @@ class FasterRCNN(nn.Module):
         kept = boxes.suppress(proposals, objectness[best], self.rpn_nms)
         return proposals[kept[: self.post_nms]]
 
-    def _features(self, maps: Tensor, rois: list[Tensor]) -> Tensor:
+    def region_features(self, maps: Tensor, rois: list[Tensor]) -> Tensor:
         """Features (ΣR, 2048) of each image's regions."""
         numbered = torch.cat([F.pad(one, (1, 0), value=float(i)) for i, one in enumerate(rois)])
         # The operator itself: under deterministic algorithms ops.roi_align swaps it for a slow one whose backward pass

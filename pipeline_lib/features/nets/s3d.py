@@ -164,8 +164,7 @@ class S3D(nn.Module):
         if video.ndim != 5 or video.shape[1] != 3 or any(size % 2 for size in video.shape[2:]):
             raise ValueError(f"clips of shape {tuple(video.shape)}; expected (B, 3, T, H, W), the last three even")
         x = space_to_depth(video) if self.space_to_depth else video
-        # Channels last takes 0.6 of the time on a CPU (specs/performance.md D7); the values differ by rounding only.
-        x = self.conv1(x.contiguous(memory_format=torch.channels_last_3d))
+        x = self.conv1(x)
         if self.space_to_depth:
             # An even kernel padded alike on both sides gives one row too many: SAME is the padding less the first one.
             x = x[:, :, 1:, 1:, 1:]
