@@ -24,7 +24,7 @@ def test_nothing_to_do(finished):
 def test_a_comment_runs_nothing(project):
     file = project.folder / "pipeline_lib/features/s3d.py"
     file.write_text("# A remark.\n" + file.read_text())
-    edit(file, '"""Features of one video', '"""The features of one video')
+    edit(file, '"""Rows (B, d)', '"""The rows (B, d)')
     assert project.planned() == {}
 
 
