@@ -1,4 +1,5 @@
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -6,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -138,3 +140,27 @@ def test_memory_does_not_grow_with_the_number_of_frames(video):
         for frame in one.frames(video, Sampling(0.0005, filters="scale=320:240")):
             assert frame.pixels.nbytes == 230400
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+
+
+@pytest.mark.slow
+def test_three_hours_take_little_memory(video, tmp_path):
+    """The four seconds of the test video 2 700 times over: 108 000 frames, of which 3 600 are shown."""
+    long = tmp_path / "long.mp4"
+    with av.open(str(long), "w") as new:
+        stream = None
+        for turn in range(2700):
+            with av.open(str(video)) as old:
+                source = old.streams.video[0]
+                stream = stream or new.add_stream_from_template(source)
+                for packet in old.demux(source):
+                    if packet.dts is not None:
+                        packet.pts += turn * round(4 / source.time_base)
+                        packet.dts += turn * round(4 / source.time_base)
+                        packet.stream = stream
+                        new.mux(packet)
+    with Worker() as one:
+        times = [frame.time for frame in one.frames(long, Sampling(3.0))]
+        status = Path("/proc", str(one._process.pid), "status").read_text()
+    assert times == pytest.approx([3.0 * i for i in range(3600)])
+    peak = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+    assert peak < 300, f"{peak:.0f} MB"

@@ -14,6 +14,7 @@ from pipeline_lib.features.nets import resnet_d2
 from pipeline_lib.features.nets.winograd import Winograd, WinogradTiles
 
 LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # by number of axes
+WIDE = 256  # channels from which the products that Winograd saves outweigh its copies, on maps of any size
 
 
 def fold(convolution: nn.Conv2d | nn.Conv3d, norm: Any) -> tuple[Tensor, Tensor]:

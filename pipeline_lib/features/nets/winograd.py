@@ -2,7 +2,7 @@
 
 Winograd's minimal filtering (Lavin and Gray 2016, arXiv:1509.09308): pieces of m outputs and a filter of 3 are taken to
 m + 2 points, multiplied there, and taken back. Rows and columns are treated alike, so 16 · 9 products become 6 · 6. The
-matrices come from the transposed Toom–Cook multiplication of polynomials instead of tables.
+matrices come from the multiplication of polynomials at points, transposed, instead of tables.
 """
 
 import numpy as np
