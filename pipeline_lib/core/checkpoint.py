@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from pipeline_lib.core import pickles
 from pipeline_lib.core.errors import UserError, one_line
-from pipeline_lib.text import pickles
 
 Net = TypeVar("Net", bound=nn.Module)
 

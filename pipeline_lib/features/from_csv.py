@@ -28,7 +28,7 @@ from pipeline_lib.core.errors import ItemError, Reason, UserError, one_line
 from pipeline_lib.features import resnet152, resnext101
 from pipeline_lib.features.batching import Batches
 from pipeline_lib.features.embed import finish
-from pipeline_lib.features.nets import resnet2d, resnext3d
+from pipeline_lib.features.nets import resnet2d, resnet_fast, resnext3d
 from pipeline_lib.features.parallel import Decoder, side_by_side
 from pipeline_lib.video.plan import Sampling
 from pipeline_lib.video.probe import VideoInfo
@@ -57,6 +57,7 @@ class Extractor:
     sampling: Callable[[VideoInfo], Sampling]
     units: Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
     forward: Callable[[nn.Module, Tensor], Tensor]
+    faster: Callable[[Any], nn.Module]
 
 
 def extractor(kind: str) -> Extractor:
@@ -68,6 +69,7 @@ def extractor(kind: str) -> Extractor:
             partial(resnet152.sampling, options=flat),
             partial(resnet152.units, options=flat),
             resnet152.forward,
+            resnet_fast.optimise,
         )
     if kind == "3d":
         deep = resnext101.Options()
@@ -76,6 +78,7 @@ def extractor(kind: str) -> Extractor:
             partial(resnext101.sampling, options=deep),
             partial(resnext101.units, options=deep),
             resnext101.forward,
+            resnet_fast.fold_norms,
         )
     raise UserError(f"--type {kind!r}: choose 2d or 3d")
 
@@ -201,7 +204,7 @@ def main(
         )
     device.deterministic()
     target = device.choose(where)
-    net = checkpoint.load(chosen.build(), weights or resnext).to(target)
+    net = chosen.faster(checkpoint.load(chosen.build(), weights or resnext).to(target))
     gpu = target.type == "cuda"
 
     def forward(units: np.ndarray) -> list[np.ndarray]:

@@ -18,6 +18,7 @@ from pipeline_lib.features.embed import autocast, compiled, embed, finish, scale
 from pipeline_lib.features.extract import Work
 from pipeline_lib.features.nets import resnet2d
 from pipeline_lib.features.nets.resnet2d import normalise
+from pipeline_lib.features.nets.resnet_fast import optimise
 from pipeline_lib.features.parallel import Decoder
 from pipeline_lib.features.stages import video_stage
 from pipeline_lib.video.plan import Sampling
@@ -50,7 +51,7 @@ def features(frames: Iterator[np.ndarray], net: nn.Module, options: Options, whe
 
 def set_up(options: Options, weights: Path, where: torch.device, decoder: str) -> Work:
     """The network with its weights, and what is done to a video."""
-    net = compiled(load(resnet2d.build(), weights).to(where), options.compile)
+    net = compiled(optimise(load(resnet2d.build(), weights).to(where), options.precision), options.compile)
 
     def decoded(path: Path, worker: Decoder) -> Iterator[np.ndarray]:
         shown = worker.frames(path, sampling(worker.probe(path), options, decoder))
@@ -58,7 +59,7 @@ def set_up(options: Options, weights: Path, where: torch.device, decoder: str) -
 
     return Work(
         units=decoded,
-        forward=lambda batch: forward(net, batch, options.precision),
+        forward=lambda batch: forward(net, batch),
         finish=lambda _, rows: finish(rows, options.l2_normalize),
     )
 

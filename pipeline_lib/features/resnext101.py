@@ -18,6 +18,7 @@ from pipeline_lib.core.checkpoint import load
 from pipeline_lib.features.embed import autocast, compiled, embed, finish, scaled
 from pipeline_lib.features.extract import Work
 from pipeline_lib.features.nets import resnext3d
+from pipeline_lib.features.nets.resnet_fast import fold_norms
 from pipeline_lib.features.nets.resnext3d import normalise
 from pipeline_lib.features.parallel import Decoder
 from pipeline_lib.features.stages import video_stage
@@ -59,7 +60,7 @@ def features(frames: Iterator[np.ndarray], net: nn.Module, options: Options, whe
 
 def set_up(options: Options, weights: Path, where: torch.device, decoder: str) -> Work:
     """The network with its weights, and what is done to a video."""
-    net = compiled(load(resnext3d.ResNeXt3D(), weights).to(where), options.compile)
+    net = compiled(fold_norms(load(resnext3d.ResNeXt3D(), weights)).to(where), options.compile)
 
     def decoded(path: Path, worker: Decoder) -> Iterator[np.ndarray]:
         shown = worker.frames(path, sampling(worker.probe(path), options, decoder))

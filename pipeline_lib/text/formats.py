@@ -5,8 +5,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from pipeline_lib.core import pickles
 from pipeline_lib.core.errors import UserError, one_line
-from pipeline_lib.text import pickles
 
 Words = tuple[list[str], np.ndarray]  # n different words, (n, dimension) float32
 

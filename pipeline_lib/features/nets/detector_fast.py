@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline_lib.core import device
 from pipeline_lib.features.nets import faster_rcnn, faster_rcnn_d2
 from pipeline_lib.features.nets.faster_rcnn import FasterRCNN
 from pipeline_lib.features.nets.faster_rcnn_d2 import FasterRCNNC4
@@ -20,7 +21,6 @@ from pipeline_lib.features.nets.region_pool import bags
 from pipeline_lib.features.nets.regions import Proposals
 from pipeline_lib.features.nets.resnet_c4 import HEAD_CHANNELS, STRIDE
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 REGIONS = 64  # per step of the head, so that what lies between two convolutions stays in the cache
 
 
@@ -112,7 +112,7 @@ class Optimised(nn.Module):
 
     def __init__(self, net: FasterRCNN | FasterRCNNC4, precision: str, compile: bool) -> None:
         super().__init__()
-        parts, dtype = _parts(net), PRECISIONS[precision]
+        parts, dtype = _parts(net), device.dtype(precision, next(net.parameters()).device)
         self.trunk: Any = FusedTrunk(parts.stem, parts.pool, parts.trunk, dtype)
         self.head = FusedHead(parts.head, parts.pooled, parts.aligned, dtype)
         proposal_head = copy.deepcopy(parts.proposal_head).to(dtype)

@@ -1,4 +1,4 @@
-"""Convolutions, norms and residual blocks of either detector → one operator per convolution, for inference.
+"""Convolutions, norms and residual blocks of a ResNet → one operator per convolution, for inference.
 
 A norm whose statistics are fixed is a factor and a shift per channel: both go into the convolution before it. On a CPU
 ReLU and residual sum are done by oneDNN's convolution itself, over weights in the layout that it likes best.
@@ -118,12 +118,15 @@ class FusedBlock(nn.Module):
     def __init__(self, block: nn.Module, dtype: torch.dtype, cells: int | None = None) -> None:
         super().__init__()
         strided: Any = block
-        stride = strided.conv1.stride[0]
-        self.first = Fused(*folded(block, 1), stride, dtype)
-        self.second = square(*folded(block, 2), cells, dtype)
+        first, second = strided.conv1.stride[0], strided.conv2.stride[0]  # Caffe's family strides in the first one
+        self.first = Fused(*folded(block, 1), first, dtype)
+        if second == 1:
+            self.second = square(*folded(block, 2), cells, dtype)
+        else:
+            self.second = Fused(*folded(block, 2), second, dtype)
         self.third = Fused(*folded(block, 3), 1, dtype)
         has_shortcut = (strided.shortcut if isinstance(block, resnet_d2.Bottleneck) else strided.downsample) is not None
-        self.shortcut = Fused(*folded(block, 0), stride, dtype) if has_shortcut else None
+        self.shortcut = Fused(*folded(block, 0), first * second, dtype) if has_shortcut else None
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` may be overwritten."""
@@ -133,7 +136,7 @@ class FusedBlock(nn.Module):
 
 
 class FusedTrunk(nn.Module):
-    """Images (B, 3, H, W) float32 → maps (B, 1024, H/16, W/16) of `dtype`, channels last."""
+    """Images (B, 3, H, W) float32 → maps (B, channels, h, w) of `dtype`, channels last."""
 
     def __init__(
         self, stem: tuple[Tensor, Tensor], pool: nn.Module, blocks: list[nn.Module], dtype: torch.dtype

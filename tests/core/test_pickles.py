@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline_lib.core.errors import UserError
-from pipeline_lib.text import pickles
+from pipeline_lib.core import pickles
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
