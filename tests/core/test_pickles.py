@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline_lib.core.errors import UserError
 from pipeline_lib.core import pickles
+from pipeline_lib.core.errors import UserError
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

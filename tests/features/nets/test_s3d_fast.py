@@ -69,5 +69,34 @@ def test_neighbourhoods_axis_by_axis(size):
 def test_wrong_shapes_are_refused(net):
     with pytest.raises(ValueError, match="the last three even"):
         s3d_fast.optimise(net)(torch.zeros(1, 3, 7, 32, 32))
-    with pytest.raises(ValueError, match="space_to_depth"):
-        s3d_fast.optimise(S3D(None, space_to_depth=False))
+
+
+def test_the_variant_without_space_to_depth():
+    torch.manual_seed(0)
+    net = S3D(None, space_to_depth=False).eval()
+    video = clips(1, 6, 66, 70)
+    with torch.inference_mode():
+        plain, fast = net(video)["mixed_5c"], s3d_fast.optimise(net)(video)["mixed_5c"]
+    assert (plain - fast).abs().max() <= 1e-5 * plain.abs().max()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_clips_bytes_depend_on_nothing_else(net, precision):
+    """Neither on the clips beside it, nor on the layout that it comes in; the original stays as it is."""
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    fast, video = s3d_fast.optimise(net, precision), clips(3, 10, 50, 34)
+    other_layout = video.permute(0, 2, 3, 4, 1).contiguous().permute(0, 4, 1, 2, 3)
+    with torch.inference_mode():
+        together, again = fast(video), fast(other_layout)
+        alone = [fast(clip[None]) for clip in video]
+    for name, value in together.items():
+        assert torch.equal(value, again[name])
+        assert torch.equal(value, torch.cat([one[name] for one in alone]))
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_half_precision_numbers_are_compared_as_integers():
+    x = torch.randn(1, 5, 9, 7, 6).to(torch.bfloat16)
+    pooled = s3d_fast.pooled(x, (1, 2, 3), 3).relu_()
+    assert torch.equal(pooled, s3d_fast.pooled(x.float(), (1, 2, 3), 3).relu_().bfloat16())
+    assert torch.equal(s3d_fast.smoothed(x.relu()).float(), s3d_fast.smoothed(x.relu().float()))
