@@ -1,10 +1,10 @@
 import hashlib
-import sys
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from zoo import FPS, HEIGHT, WIDTH, ZOO, write
 
 from pipeline_lib.collect.films import MEDIA, fetch
 from pipeline_lib.core.errors import ItemError, UserError
@@ -13,9 +13,6 @@ from pipeline_lib.video.decoders import Unplanned
 from pipeline_lib.video.decoders import pictures as pictures_of
 from pipeline_lib.video.plan import Sampling, choose, read_index
 from pipeline_lib.video.probe import probe
-
-sys.path.insert(0, str(Path(__file__).parent))
-from zoo import FPS, HEIGHT, WIDTH, ZOO, write
 
 SAMPLINGS = [Sampling(3.0), Sampling(0.4), Sampling(0.5, "ffmpeg"), Sampling(3.0, "keyframe")]
 CACHE = Path(".cache/sample")
