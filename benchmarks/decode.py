@@ -25,7 +25,8 @@ import typer
 
 from pipeline_lib.core import files
 from pipeline_lib.video import decode
-from pipeline_lib.video.plan import Sampling, choose, read_index
+from pipeline_lib.video.plan import read_index
+from pipeline_lib.video.sampling import Sampling, choose
 
 EVERY = 3.0
 BATCH = 16  # frames per call of decord and torchcodec, which then need no more memory than the others

@@ -23,8 +23,8 @@ from pipeline_lib.features.extract import Work
 from pipeline_lib.features.nets import clip as nets
 from pipeline_lib.features.parallel import Decoder
 from pipeline_lib.features.stages import video_stage
-from pipeline_lib.video.plan import Sampling
 from pipeline_lib.video.probe import VideoInfo
+from pipeline_lib.video.sampling import Sampling
 
 
 @dataclass(frozen=True)

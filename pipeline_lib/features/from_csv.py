@@ -30,8 +30,8 @@ from pipeline_lib.features.batching import Batches
 from pipeline_lib.features.embed import finish
 from pipeline_lib.features.nets import resnet2d, resnet_fast, resnext3d
 from pipeline_lib.features.parallel import Decoder, side_by_side
-from pipeline_lib.video.plan import Sampling
 from pipeline_lib.video.probe import VideoInfo
+from pipeline_lib.video.sampling import Sampling
 from pipeline_lib.video.worker import Worker
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ import numpy as np
 
 from pipeline_lib.core.errors import ItemError, Reason, StopStage, UserError, one_line
 from pipeline_lib.video.decode import Frame
-from pipeline_lib.video.plan import Sampling
 from pipeline_lib.video.probe import VideoInfo
+from pipeline_lib.video.sampling import Sampling
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")

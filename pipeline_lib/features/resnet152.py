@@ -21,8 +21,8 @@ from pipeline_lib.features.nets.resnet2d import normalise
 from pipeline_lib.features.nets.resnet_fast import optimise
 from pipeline_lib.features.parallel import Decoder
 from pipeline_lib.features.stages import video_stage
-from pipeline_lib.video.plan import Sampling
 from pipeline_lib.video.probe import VideoInfo
+from pipeline_lib.video.sampling import Sampling
 
 
 def sampling(info: VideoInfo, options: Options, decoder: str = "auto") -> Sampling:

@@ -14,7 +14,7 @@ from pipeline_lib.features.extract import Work
 from pipeline_lib.features.nets.s3d import S3D
 from pipeline_lib.features.nets.s3d_fast import optimise
 from pipeline_lib.features.stages import video_stage
-from pipeline_lib.video.plan import Sampling
+from pipeline_lib.video.sampling import Sampling
 
 OUTPUTS = {"mixed_5c": ("mixed_5c",), "video_embedding": ("video_embedding",), "both": ("mixed_5c", "video_embedding")}
 

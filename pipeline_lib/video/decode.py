@@ -13,8 +13,9 @@ import numpy as np
 from pipeline_lib.core.errors import ItemError, Reason
 from pipeline_lib.video.decoders import Unplanned, pictures
 from pipeline_lib.video.filters import Filters, rotation, upright_size
-from pipeline_lib.video.plan import Index, Sampling, Shown, choose, read_index, start_offset
+from pipeline_lib.video.plan import Index, read_index, start_offset
 from pipeline_lib.video.probe import open_video, prepare
+from pipeline_lib.video.sampling import Sampling, Shown, choose
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from pipeline_lib.core import arguments, cli
 from pipeline_lib.core.spec import Spec
 from pipeline_lib.core.stage import Item, run_stage
 from pipeline_lib.video.decode import Frame
-from pipeline_lib.video.plan import Sampling
+from pipeline_lib.video.sampling import Sampling
 from pipeline_lib.video.worker import Worker
 
 INDEX = "index.json"

@@ -29,8 +29,8 @@ import numpy as np
 from pipeline_lib.config import Limits
 from pipeline_lib.core.errors import ItemError, Reason
 from pipeline_lib.video.decode import Frame, decodes_at, frames
-from pipeline_lib.video.plan import Sampling
 from pipeline_lib.video.probe import VideoInfo, probe
+from pipeline_lib.video.sampling import Sampling
 
 PIPE = 1 << 20  # bytes that a pipe holds, where the system allows it
 STARTING = 60.0  # seconds that a worker may take to import what it needs

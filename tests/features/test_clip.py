@@ -13,8 +13,8 @@ from pipeline_lib.core.errors import UserError
 from pipeline_lib.features import clip
 from pipeline_lib.features.nets import clip as nets
 from pipeline_lib.features.nets import untrained_clip
-from pipeline_lib.video.plan import Sampling
 from pipeline_lib.video.probe import VideoInfo
+from pipeline_lib.video.sampling import Sampling
 
 OPTIONS = clip.Options(batch=2)
 CPU = torch.device("cpu")

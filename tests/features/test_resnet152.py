@@ -9,8 +9,8 @@ from pipeline_lib.features import resnet152
 from pipeline_lib.features.embed import finish, scaled
 from pipeline_lib.features.nets import resnet2d, untrained_resnet152
 from pipeline_lib.video.decode import frames
-from pipeline_lib.video.plan import Sampling
 from pipeline_lib.video.probe import VideoInfo
+from pipeline_lib.video.sampling import Sampling
 
 OPTIONS = resnet152.Options(batch=2)
 CPU = torch.device("cpu")

@@ -8,8 +8,8 @@ from torch import nn
 from pipeline_lib.features import resnext101
 from pipeline_lib.features.nets.resnext3d import MEAN
 from pipeline_lib.video.decode import frames
-from pipeline_lib.video.plan import Sampling
 from pipeline_lib.video.probe import VideoInfo
+from pipeline_lib.video.sampling import Sampling
 
 OPTIONS = resnext101.Options(batch=2)
 

@@ -11,8 +11,9 @@ from pipeline_lib.core.errors import ItemError, UserError
 from pipeline_lib.video import decode
 from pipeline_lib.video.decoders import Unplanned
 from pipeline_lib.video.decoders import pictures as pictures_of
-from pipeline_lib.video.plan import Sampling, choose, read_index
+from pipeline_lib.video.plan import read_index
 from pipeline_lib.video.probe import probe
+from pipeline_lib.video.sampling import Sampling, choose
 
 SAMPLINGS = [Sampling(3.0), Sampling(0.4), Sampling(0.5, "ffmpeg"), Sampling(3.0, "keyframe")]
 CACHE = Path(".cache/sample")

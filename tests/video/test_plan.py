@@ -1,6 +1,7 @@
 import pytest
 
-from pipeline_lib.video.plan import Sampling, Shown, choose, read_index
+from pipeline_lib.video.plan import read_index
+from pipeline_lib.video.sampling import Sampling, Shown, choose
 
 
 def film(*times, keys=(), seconds=0.0):

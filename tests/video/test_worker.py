@@ -14,8 +14,8 @@ import pytest
 from pipeline_lib.config import Limits
 from pipeline_lib.core.errors import ItemError
 from pipeline_lib.video import decode, worker
-from pipeline_lib.video.plan import Sampling
 from pipeline_lib.video.probe import probe
+from pipeline_lib.video.sampling import Sampling
 from pipeline_lib.video.worker import Worker
 
 

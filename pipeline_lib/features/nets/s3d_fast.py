@@ -7,11 +7,13 @@ wide maps at the beginning are computed a few frames at a time, so that they sta
 """
 
 import copy
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline_lib.features.nets import fused
 from pipeline_lib.features.nets.fused import Fused, fold
 from pipeline_lib.features.nets.s3d import S3D, Convolution, Inception, SelfGating, SeparableConvolution
 
@@ -93,6 +95,27 @@ class Tower(nn.Module):
         return torch.cat(outputs, dim=1).mul_(self.gating(total, video.new_empty(0, dtype=padded.dtype)))
 
 
+def _bias(bias: Tensor, dtype: torch.dtype) -> Tensor:
+    """A convolution's bias: float32 where oneDNN computes in bf16, as rounding biases would make half of the error."""
+    exact = dtype == torch.bfloat16 and bias.device.type == "cpu" and fused._ONEDNN
+    return bias.detach().to(torch.float32 if exact else dtype)
+
+
+class Rectified(Fused):
+    """relu(convolution of two dimensions) of stride 1, with `_bias`."""
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor, dtype: torch.dtype, padding: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(weight, bias, 1, dtype, padding)
+        self.bias = _bias(bias, dtype)
+
+    def forward(self, x: Tensor, plus: Tensor | None = None, relu: bool = True) -> Tensor:
+        if self.bias.dtype != x.dtype and torch.compiler.is_compiling():
+            return F.conv2d(x, self.weight, self.bias.to(x.dtype), padding=self.padding).relu_()
+        return super().forward(x, plus, relu)
+
+
 class Stem(nn.Module):
     """The first convolution less ReLU, on pixels: 4 × 8 × 8 of stride 2 does what 2 × 4 × 4 does after space to depth.
 
@@ -114,7 +137,7 @@ class Stem(nn.Module):
             self.margins = ((1, 0), (3, 2), (4, 2))
         pairs = weight.unflatten(4, (-1, 2)).permute(0, 5, 1, 2, 3, 4).flatten(1, 2)
         self.register_buffer("weight", pairs.to(dtype).contiguous(memory_format=torch.channels_last_3d))
-        self.register_buffer("bias", bias.to(dtype))
+        self.register_buffer("bias", _bias(bias, dtype))
 
     def pad(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) → with zeros around it, (B, T', H', W'/2, 6)."""
@@ -128,8 +151,13 @@ class Stem(nn.Module):
 
     def forward(self, padded: Tensor, start: int, end: int) -> Tensor:
         """Outputs start … end - 1 over time, (B, end - start, H/2, W/2, 64)."""
-        x = padded[:, 2 * start : 2 * (end - 1) + self.weight.shape[2]]
-        return F.conv3d(x.permute(0, 4, 1, 2, 3), self.weight, self.bias, (2, 2, 1)).permute(0, 2, 3, 4, 1)
+        x, stride = padded[:, 2 * start : 2 * (end - 1) + self.weight.shape[2]].permute(0, 4, 1, 2, 3), (2, 2, 1)
+        if self.bias.dtype == x.dtype or torch.compiler.is_compiling():
+            out = F.conv3d(x, self.weight, self.bias.to(x.dtype), stride)
+        else:  # what the former calls, but it insists on one type
+            convolve: Any = torch.ops.aten.mkldnn_convolution
+            out = convolve(x, self.weight, self.bias, (0, 0, 0), stride, (1, 1, 1), 1)
+        return out.permute(0, 2, 3, 4, 1)
 
 
 class Pointwise(nn.Module):
@@ -139,7 +167,7 @@ class Pointwise(nn.Module):
         super().__init__()
         parts = [fold(one.conv1, one.bn1) for one in convolutions]
         weight, bias = (torch.cat(part) for part in zip(*parts, strict=True))
-        self.convolution = Fused(weight.squeeze(2), bias, 1, dtype)
+        self.convolution = Rectified(weight.squeeze(2), bias, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         return over_frames(self.convolution, x)
@@ -151,9 +179,9 @@ class Separable(nn.Module):
     def __init__(self, convolution: SeparableConvolution, dtype: torch.dtype, padding: int = 1) -> None:
         super().__init__()
         weight, bias = fold(convolution.conv1, convolution.bn1)
-        self.spatial = Fused(weight.squeeze(2), bias, 1, dtype)
+        self.spatial = Rectified(weight.squeeze(2), bias, dtype)
         weight, bias = fold(convolution.conv2, convolution.bn2)
-        self.temporal = Fused(weight.squeeze(4), bias, 1, dtype, padding=(padding, 0))
+        self.temporal = Rectified(weight.squeeze(4), bias, dtype, padding=(padding, 0))
 
     def space(self, x: Tensor) -> Tensor:
         return over_frames(self.spatial, x)
