@@ -7,6 +7,7 @@ wide maps at the beginning are computed a few frames at a time, so that they sta
 """
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -225,7 +226,7 @@ class Mixed(nn.Module):
         branches = (b0, self.branch_1(b1.contiguous()), self.branch_2(b2.contiguous()), self.branch_3(smoothed(x)))
         out = x.new_empty(*x.shape[:4], sum(self.outputs))
         for branch, gate, part in zip(branches, self.gates, out.split(self.outputs, dim=4), strict=True):
-            torch.mul(branch, gate(mean(branch), x), out=part)
+            _into(part, torch.mul, branch, gate(mean(branch), x))
         return out
 
 
@@ -258,7 +259,7 @@ def pooled(x: Tensor, axes: tuple[int, ...], kernel: int) -> Tensor:
             out = torch.cat([out, even.narrow(axis, places - 1, 1)], dim=axis)
         if kernel == 3 and places > 1:
             part = out.narrow(axis, 0, places - 1)
-            torch.maximum(part, even.narrow(axis, 1, places - 1), out=part)
+            _into(part, torch.maximum, part, even.narrow(axis, 1, places - 1))
     return out.view(x.dtype)
 
 
@@ -271,8 +272,16 @@ def smoothed(x: Tensor) -> Tensor:
             before, after = out.narrow(axis, 0, size - 1), out.narrow(axis, 1, size - 1)
             out = torch.cat([torch.maximum(before, after), out.narrow(axis, size - 1, 1)], dim=axis)
             rest = out.narrow(axis, 1, size - 1)
-            torch.maximum(rest, before, out=rest)
+            _into(rest, torch.maximum, rest, before)
     return out.view(x.dtype)
+
+
+def _into(out: Tensor, function: Callable[..., Tensor], a: Tensor, b: Tensor) -> None:
+    """function(a, b), written to `out`, a part of another tensor; torch.compile takes that in two steps only."""
+    if torch.compiler.is_compiling():
+        out.copy_(function(a, b))
+    else:
+        function(a, b, out=out)
 
 
 def _comparable(x: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ def test_fast_is_the_network_up_to_rounding(net, shape):
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
-@pytest.mark.parametrize("shape", SHAPES[:3], ids=str)
+@pytest.mark.parametrize("shape", [(1, 16, 112, 112), (2, 8, 112, 98)], ids=str)
 def test_bf16(net, shape):
     video = clips(*shape)
     with torch.inference_mode():
