@@ -46,6 +46,7 @@ def small(kind: str) -> Extractor:
         partial(module.sampling, options=options),
         partial(module.units, options=options),
         lambda net, batch: net(batch),
+        lambda net: net,
     )
 
 
