@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -113,12 +113,12 @@ def opened(path: Path | str, key: str | None = None) -> Iterator[Stream]:
             yield Stream(start.dtype, start.shape, _exactly(file))
 
 
-def _parse_stream(file: io.RawIOBase | zipfile.ZipExtFile) -> Header:
+def _parse_stream(file: Any) -> Header:
     first = file.read(12288) or b""
     return header(memoryview(first))
 
 
-def _exactly(file: io.RawIOBase | zipfile.ZipExtFile) -> Callable[[memoryview], None]:
+def _exactly(file: Any) -> Callable[[memoryview], None]:
     def readinto(view: memoryview) -> None:
         while view:
             count = file.readinto(view)
@@ -135,7 +135,7 @@ def _rowwise(array: np.ndarray) -> Callable[[memoryview], None]:
     def readinto(view: memoryview) -> None:
         nonlocal position
         count = len(view) // array.itemsize
-        view[:] = memoryview(array.flat[position : position + count]).cast("B")
+        view[:] = array.flat[position : position + count].view(np.uint8).data
         position += count
 
     return readinto

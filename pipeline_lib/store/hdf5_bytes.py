@@ -19,7 +19,11 @@ FORMAT = ("earliest", "v108")  # lowest and highest HDF5 format to use
 ALIGN = 64  # of the first row of an array, so that it can be mapped as numbers of any kind
 UNDEFINED = 2**64 - 1
 LEAF, CHILDREN = 8, 32  # entries in a symbol node, children of a B-tree node: the library's defaults
-EOF_AT, ROOT_AT, CACHED_AT = 40, 64, 80  # in superblock version 0: end of file, root's header, copy of its two addresses
+EOF_AT, ROOT_AT, CACHED_AT = (
+    40,
+    64,
+    80,
+)  # in superblock version 0: end of file, root's header, copy of its two addresses
 SYMBOL_TABLE, LAYOUT, CONTINUATION = 0x11, 0x08, 0x10  # kinds of header messages
 
 Buffer = bytes | bytearray | memoryview
@@ -28,8 +32,7 @@ Buffer = bytes | bytearray | memoryview
 class Sink(Protocol):
     """Where bytes go: a file being written, or one that is compared with what would be written."""
 
-    def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
-        """Put `buffers` one after the other from `offset` on."""
+    def write(self, offset: int, buffers: Sequence[Buffer]) -> None: ...
 
 
 class Hdf5Writer:
@@ -64,8 +67,7 @@ class Hdf5Writer:
 
     def finish_header(self, address: int, dtype: np.dtype, shape: tuple[int, ...]) -> None:
         """Write the header of a dataset that `begin_later` has started."""
-        header = len(_template(dtype, shape)[0])
-        self._sink.write(address, [_header(dtype, shape, address + header)])
+        self._sink.write(address, [_header(dtype, shape, address + len(_template(dtype, shape)[0]))])
 
     def data(self, content: Buffer) -> None:
         """Further bytes of the dataset begun last. `content` must stay as it is until `flush`."""
@@ -73,10 +75,8 @@ class Hdf5Writer:
 
     def flush(self) -> None:
         """Hand all that came so far to the sink."""
-        if self._pending:
-            self._sink.write(self._written, self._pending)
-            self._pending = []
-        self._written = self._position
+        self._sink.write(self._written, self._pending)
+        self._pending, self._written = [], self._position
 
     def close(self) -> int:
         """Write the index and the head.
@@ -87,8 +87,7 @@ class Hdf5Writer:
         if self._names:
             tree, heap = self._index()
             root = int.from_bytes(self._head[ROOT_AT : ROOT_AT + 8], "little")
-            at = _message(self._head, root, SYMBOL_TABLE)
-            for place in (at, CACHED_AT):
+            for place in (_message(self._head, root, SYMBOL_TABLE), CACHED_AT):
                 struct.pack_into("<QQ", self._head, place, tree, heap)
             struct.pack_into("<Q", self._head, EOF_AT, self._position)
         self.flush()
@@ -114,7 +113,7 @@ class Hdf5Writer:
         return address
 
     def _index(self) -> tuple[int, int]:
-        """Names and addresses of the datasets; returns the addresses of B-tree and heap."""
+        """Write names and addresses of the datasets; returns the addresses of B-tree and heap."""
         self._append(bytes(-self._position % 8))
         heap = bytearray(8)  # offset 0 is the empty name, the lower bound of all
         offsets = []

@@ -3,8 +3,8 @@
 import os
 import queue
 import threading
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Generator, Iterable
+from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +13,16 @@ from pipeline_lib.core.errors import UserError
 from pipeline_lib.store import arrays
 from pipeline_lib.store.arrays import RERUN
 
-BUFFER = 8 << 20  # bytes; files up to this size are read in one go
-BUFFERS = 3  # one being written, one waiting, one being filled
+BUFFER = 2 << 20  # bytes; larger ones fall out of the processor's cache before they are written
+BUFFERS = 4  # one being written, two waiting, one being filled
+
+
+class Squeeze(StrEnum):
+    """What happens to axes of length 1."""
+
+    NONE = "none"  # nothing
+    ROWS = "rows"  # dropped, but rows and columns remain: a video of one row stays (1, dim)
+    ALL = "all"  # dropped, as MESM's npy2hdf5 does: a video of one row becomes (dim,)
 
 
 class Entry(NamedTuple):
@@ -23,7 +31,7 @@ class Entry(NamedTuple):
     video_id: str
     path: str
     key: str | None = None  # of the array in an .npz
-    squeeze: str = "none"  # none, rows or all: see `squeezed`
+    squeeze: Squeeze = Squeeze.NONE
 
 
 class Piece(NamedTuple):
@@ -36,19 +44,13 @@ class Piece(NamedTuple):
     content: memoryview
 
 
-def squeezed(shape: tuple[int, ...], how: str) -> tuple[int, ...]:
-    """The shape without axes of length 1.
-
-    Args:
-        how: `all` drops every one, as MESM's npy2hdf5 does, so a video of one row becomes 1-D; `rows` keeps at least
-            rows and columns, so it stays 2-D; `none` changes nothing.
-    """
+def squeezed(shape: tuple[int, ...], how: Squeeze) -> tuple[int, ...]:
+    """The shape of an array after its axes of length 1 were dealt with; the numbers stay in the same order."""
     rest = tuple(n for n in shape if n != 1)
-    if how == "none" or (how == "rows" and len(shape) <= 2):
+    if how is Squeeze.NONE or (how is Squeeze.ROWS and len(shape) <= 2):
         return shape
-    if how == "rows" and len(rest) < 2:
-        row = shape[-1]
-        return (1, row) if row != 1 or not rest else (*rest, 1)
+    if how is Squeeze.ROWS and len(rest) < 2:
+        return (1, shape[-1]) if shape[-1] != 1 or not rest else (*rest, 1)
     return rest
 
 
@@ -125,7 +127,7 @@ class _Reader:
             self._like_others(entry, stream.dtype, stream.shape)
 
     def _stored_shape(self, entry: Entry, dtype: np.dtype, shape: tuple[int, ...]) -> tuple[int, ...]:
-        wrong = arrays.fault(dtype, shape, least=1 if entry.squeeze == "all" else 2)
+        wrong = arrays.fault(dtype, shape, least=1 if entry.squeeze is Squeeze.ALL else 2)
         if wrong:
             raise UserError(f"{entry.path} {wrong}; {RERUN}")
         return squeezed(shape, entry.squeeze)
@@ -137,7 +139,8 @@ class _Reader:
 
     def _like_others(self, entry: Entry, dtype: np.dtype, shape: tuple[int, ...]) -> None:
         """Compare with the first array, by rows: with `all` a video of one row loses that axis, but is like the others."""
-        row = squeezed(shape if len(shape) > 1 else (1, *shape), "rows" if entry.squeeze != "none" else "none")[1:]
+        how = entry.squeeze if entry.squeeze is Squeeze.NONE else Squeeze.ROWS
+        row = squeezed(shape if len(shape) > 1 else (1, *shape), how)[1:]
         if self._like is None:
             self._like = entry.path, dtype, row
         path, other_dtype, other_row = self._like
@@ -162,7 +165,7 @@ class _Stopped(Exception):
     """Nobody wants what comes."""
 
 
-def read(entries: Iterable[Entry]) -> Iterator[list[Piece]]:
+def read(entries: Iterable[Entry]) -> Generator[list[Piece]]:
     """Pieces of all arrays in the order of `entries`; those of a list are valid until the next list is asked for.
 
     Raises:
@@ -184,9 +187,3 @@ def read(entries: Iterable[Entry]) -> Iterator[list[Piece]]:
     finally:
         free.put(None)
         thread.join()
-
-
-def names(folder: Path) -> Iterator[str]:
-    """File names of a folder, hidden ones too, without its folders."""
-    with os.scandir(folder) as found:
-        yield from (entry.name for entry in found if entry.is_file())

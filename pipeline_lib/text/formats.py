@@ -1,5 +1,6 @@
 """Published word vectors (word2vec .bin, GloVe .txt, glove.pkl) → a list of words and a matrix of their vectors."""
 
+from collections.abc import Container
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,10 +24,11 @@ def word2vec(path: Path, limit: int | None = None) -> Words:
     return list(vectors.index_to_key), np.asarray(vectors.vectors, np.float32)
 
 
-def glove(path: Path, limit: int | None = None) -> Words:
+def glove(path: Path, limit: int | None = None, wanted: Container[str] | None = None) -> Words:
     """The first `limit` words of a text file, one `word v1 … vd` a line, with or without a line `n d` first.
 
-    A word may hold spaces (glove.840B has `. . .`); of a word that comes twice the first vector is kept.
+    A word may hold spaces (glove.840B has `. . .`); of a word that comes twice the first vector is kept. With `wanted`
+    only words in it are kept, and only their lines and the last are parsed: nearly all the time goes into numbers.
     """
     _exists(path)
     index: dict[str, int] = {}
@@ -35,16 +37,22 @@ def glove(path: Path, limit: int | None = None) -> Words:
         declared, dimension = _header(stream)
         if dimension < 1:
             raise UserError(f"{path} is not a GloVe file: its first line is not a word and its vector")
-        for number, line in enumerate(stream, 1 if declared is None else 2):
+        first = 1 if declared is None else 2
+        number, line = first - 1, b""
+        for number, line in enumerate(stream, first):
             if limit is not None and len(index) >= limit:
                 break
+            if wanted is not None and line[: line.find(b" ")].decode("utf-8", "replace") not in wanted:
+                continue
             word, values = _glove_line(line, dimension, f"{path} line {number}")
-            if word not in index:
+            if word not in index and (wanted is None or word in wanted):
                 index[word] = len(index)
                 content += values.tobytes()
         else:
             if declared is not None and number - 1 < declared:
                 raise UserError(f"{path} has {number - 1} of the {declared} words it declares; fetch it again")
+            if line:
+                _glove_line(line, dimension, f"{path} line {number}")  # a file that was cut off ends in half a line
     return list(index), np.frombuffer(content, np.float32).reshape(len(index), dimension)
 
 

@@ -50,7 +50,10 @@ def test_malformed_charades_lines_are_named(tmp_path: Path, line: str, message: 
 
 
 def test_malformed_durations_are_named(tmp_path: Path) -> None:
-    for lengths, message in (("id,length\nV1,10\nV2,long\n", "line 3: length 'long'"), ("id,x\nV1,1\n", "line 2: length")):
+    for lengths, message in (
+        ("id,length\nV1,10\nV2,long\n", "line 3: length 'long'"),
+        ("id,x\nV1,1\n", "line 2: length"),
+    ):
         with pytest.raises(UserError, match=rf"Charades_v1_train\.csv {message}.*expected CSV with the columns"):
             datasets.read(Dataset.CHARADES_STA, charades_sta(tmp_path, "V1 0 1##a\n", lengths), "train")
     (tmp_path / "charades_sta_train.txt").write_bytes(b"V1 0 1##a\nV1 0 1##caf\xe9\n")
@@ -61,7 +64,10 @@ def test_malformed_durations_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("dataset", "name", "key"),
-    [(Dataset.CHARADES_CD, "charades_test_ood.json", "video_duration"), (Dataset.CHARADES_CG, "novel_word.json", "duration")],
+    [
+        (Dataset.CHARADES_CD, "charades_test_ood.json", "video_duration"),
+        (Dataset.CHARADES_CG, "novel_word.json", "duration"),
+    ],
 )
 def test_charades_cd_and_cg(tmp_path: Path, dataset: Dataset, name: str, key: str) -> None:
     entry = {"timestamps": [[5, 1.5], [31, 32], [2, 40]], "sentences": ["a", "late", "c"], key: 30}
@@ -75,7 +81,12 @@ def test_charades_cd_and_cg(tmp_path: Path, dataset: Dataset, name: str, key: st
 
 
 def test_tacos_frames_become_seconds(tmp_path: Path) -> None:
-    entry = {"timestamps": [[50, 10], [-5, 50], [100, 900]], "sentences": ["x", "a", "b"], "fps": 25.0, "num_frames": 500}
+    entry = {
+        "timestamps": [[50, 10], [-5, 50], [100, 900]],
+        "sentences": ["x", "a", "b"],
+        "fps": 25.0,
+        "num_frames": 500,
+    }
     (tmp_path / "val.json").write_text(json.dumps({"s1.avi": entry}))
     assert datasets.read(Dataset.TACOS, tmp_path, "val") == [
         Moment("s1.avi", 1, "a", ((0.0, 2.0),), 20.0, "val"),
@@ -87,7 +98,10 @@ def test_tacos_frames_become_seconds(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ('{"a": {}}', "line 1: video a: timestamps is missing; sentences is missing;"),
-        ('{\n"a":\n{"timestamps": [}', "line 3: not valid JSON, Expecting value at column 17; expected {video id: {times"),
+        (
+            '{\n"a":\n{"timestamps": [}',
+            "line 3: not valid JSON, Expecting value at column 17; expected {video id: {times",
+        ),
         ("[]", "line 1: no object; expected {video id: {timestamps"),
         (
             '{"a": {"timestamps": [], "sentences": [], "fps": 1, "num_frames": 1},\n'

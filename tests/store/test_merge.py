@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from pipeline_lib.core import ids, ledger
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.ledger import Row
+from pipeline_lib.store import layouts
 from pipeline_lib.store import merge as module
 from pipeline_lib.store.merge import merge
 from pipeline_lib.store.reader import FeatureFile, ObjectFile
@@ -190,20 +191,21 @@ def test_a_failure_in_the_middle_keeps_the_old_file_and_leaves_no_other(
     for i in range(6):
         stage.add(f"video_{i}", features(3, i))
     out = tmp_path / "out" / "s3d.hdf5"
-    real, calls = module.read, []
+    real, calls = layouts.FileSink.write, []
 
-    def failing(path: Path) -> dict[str, np.ndarray]:
-        calls.append(path)
-        if len(calls) == 4:
-            raise OSError(28, "No space left on device", str(path))
-        return real(path)
+    def failing(self: layouts.FileSink, offset: int, buffers: list[memoryview]) -> None:
+        calls.append(offset)
+        if len(calls) == 1:
+            raise OSError(28, "No space left on device", str(out))
+        real(self, offset, buffers)
 
-    monkeypatch.setattr(module, "read", failing)
+    monkeypatch.setattr(layouts.FileSink, "write", failing)
     with pytest.raises(OSError, match="No space left"):
         stage.merge(out)
     assert [entry.name for entry in out.parent.iterdir()] in ([], [f".{out.name}.lock"])
-    stage.merge(out)  # no fourth call any more
+    stage.merge(out)
     before = out.read_bytes()
+    stage.add("video_6", features(3, 6))
     calls.clear()
     with pytest.raises(OSError, match="No space left"):
         stage.merge(out)

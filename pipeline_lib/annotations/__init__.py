@@ -1,0 +1,1 @@
+"""Annotation files of the moment-retrieval datasets → `Moment`s; one module per dataset, `datasets.read` for all of them."""
