@@ -77,10 +77,12 @@ def by_dataset_of_h5py(folder: Path, out: Path) -> None:
 
 def alternate(methods: dict[str, Callable[[], Any]], repeats: int, clear: Callable[[], None]) -> dict[str, list[float]]:
     seconds: dict[str, list[float]] = {name: [] for name in methods}
-    for _ in range(repeats):
-        for name, method in methods.items():
+    names = list(methods)
+    for i in range(repeats):
+        for name in names[i % len(names) :] + names[: i % len(names)]:  # so that none always follows the same one
+            method = methods[name]
             clear()
-            os.sync()  # no method pays for what another has left to be written
+            os.sync()  # no method pays for what another left to be written
             began = time.perf_counter()
             method()
             seconds[name].append(time.perf_counter() - began)

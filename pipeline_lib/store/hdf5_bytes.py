@@ -79,11 +79,7 @@ class Hdf5Writer:
         self._pending, self._written = [], self._position
 
     def close(self) -> int:
-        """Write the index and the head.
-
-        Returns:
-            Length of the file in bytes.
-        """
+        """Write the index and the head; returns the length of the file in bytes."""
         if self._names:
             tree, heap = self._index()
             root = int.from_bytes(self._head[ROOT_AT : ROOT_AT + 8], "little")

@@ -56,9 +56,9 @@ def test_malformed_durations_are_named(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=rf"Charades_v1_train\.csv {message}.*expected CSV with the columns"):
             datasets.read(Dataset.CHARADES_STA, charades_sta(tmp_path, "V1 0 1##a\n", lengths), "train")
-    (tmp_path / "charades_sta_train.txt").write_bytes(b"V1 0 1##a\nV1 0 1##caf\xe9\n")
+    (tmp_path / "charades_sta_train.txt").write_bytes(b"V1 0 1##a\nV1 0 1##na\xefve\n")
     (tmp_path / "Charades_v1_train.csv").write_text(LENGTHS)
-    with pytest.raises(UserError, match=r"train\.txt line 2: byte 21 is not UTF-8"):
+    with pytest.raises(UserError, match=r"train\.txt line 2: byte 20 is not UTF-8"):
         datasets.read(Dataset.CHARADES_STA, tmp_path, "train")
 
 
