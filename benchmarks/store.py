@@ -80,11 +80,10 @@ def alternate(methods: dict[str, Callable[[], Any]], repeats: int, clear: Callab
     names = list(methods)
     for i in range(repeats):
         for name in names[i % len(names) :] + names[: i % len(names)]:  # so that none always follows the same one
-            method = methods[name]
             clear()
             os.sync()  # no method pays for what another left to be written
             began = time.perf_counter()
-            method()
+            methods[name]()
             seconds[name].append(time.perf_counter() - began)
     return seconds
 
@@ -173,7 +172,6 @@ def main(
     work: Annotated[Path | None, typer.Option(help="where to put the files  [default: a temporary folder]")] = None,
 ) -> None:
     """Print throughputs and ratios, and write them."""
-    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(dir=work) as name:
         folder = Path(name) / "npy"
         generate(folder, videos)
@@ -183,7 +181,7 @@ def main(
                 "processor": platform.processor() or platform.machine(),
                 "python": platform.python_version(),
                 "h5py": h5py.version.version,
-                "load before": round(load, 2),
+                "load": round(os.getloadavg()[0], 2),
             },
             "videos": videos,
             "shape": [40, 1024],
