@@ -145,9 +145,11 @@ class _Reader:
             self._like = entry.path, dtype, row
         path, other_dtype, other_row = self._like
         if (dtype, row) != (other_dtype, other_row):
+            dropped = how is not Squeeze.NONE and 1 in shape[:-1]
             raise UserError(
                 f"{entry.path} holds {dtype} rows of {row} but {path} holds {other_dtype} rows of {other_row}; "
                 "delete the one that is wrong and run its stage again"
+                + ("; --squeeze none keeps axes of length 1, which were dropped here" if dropped else "")
             )
 
     def _hand_over(self) -> None:
