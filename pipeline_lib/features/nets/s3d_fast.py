@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline_lib.core import device
 from pipeline_lib.features.nets import fused
 from pipeline_lib.features.nets.fused import Fused, fold
 from pipeline_lib.features.nets.s3d import S3D, Convolution, Inception, SelfGating, SeparableConvolution
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 STEP = 4  # frames at a time, at least 2: more leave the cache, fewer are copied more often
 
 
@@ -34,7 +34,7 @@ def optimise(net: S3D, precision: str = "fp32", compile: bool = False) -> nn.Mod
     Returns:
         A module that takes clips (B, 3, T, H, W) in 0 … 1 and gives what `net` gives, in float32.
     """
-    fast = FastS3D(net, PRECISIONS[precision]).eval().requires_grad_(False)
+    fast = FastS3D(net, device.dtype(precision, net.fc.weight.device)).eval().requires_grad_(False)
     if compile:
         fast.tower.compile(dynamic=False)
     return fast
