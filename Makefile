@@ -35,7 +35,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-schema: $(READY) ## the JSON schema that editors use, from pipeline_lib/config.py
+schema: $(READY) ## the JSON schema that editors use, from pipeline_lib/config/
 	$(BIN)/python -m pipeline_lib.config > workflow/schemas/config.schema.json
 
 lock: $(READY) ## newest versions that fit pyproject.toml, with hashes

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline_lib.config import DueDiligence, Video, as_dict
+from pipeline_lib.config.base import as_dict
+from pipeline_lib.config.collect import DueDiligence
+from pipeline_lib.config.video import Video
 from pipeline_lib.core import arguments, cli, files
 from pipeline_lib.core.errors import ItemError, Reason
 from pipeline_lib.core.spec import Spec

@@ -12,7 +12,7 @@ import typer
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
 from pipeline_lib.collect.sources import open_source
-from pipeline_lib.config import SourceOptions
+from pipeline_lib.config.collect import SourceOptions
 from pipeline_lib.core import arguments, cli, files
 from pipeline_lib.core.errors import UserError, explain
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline_lib.collect.sources.base import Source
 from pipeline_lib.collect.stages import source_stage
-from pipeline_lib.config import SourceOptions
+from pipeline_lib.config.collect import SourceOptions
 from pipeline_lib.core import files
 from pipeline_lib.core.stage import Item
 

@@ -8,7 +8,7 @@ import typer
 
 from pipeline_lib.collect.sources import open_source
 from pipeline_lib.collect.sources.base import Source
-from pipeline_lib.config import SourceOptions
+from pipeline_lib.config.collect import SourceOptions
 from pipeline_lib.core import arguments, cli, files
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.progress import track

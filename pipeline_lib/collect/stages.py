@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pipeline_lib.collect.sources import open_source
 from pipeline_lib.collect.sources.base import Source
-from pipeline_lib.config import SourceOptions, as_dict
+from pipeline_lib.config.base import as_dict
+from pipeline_lib.config.collect import SourceOptions
 from pipeline_lib.core import arguments, cli
 from pipeline_lib.core.spec import Spec
 from pipeline_lib.core.stage import Item, run_stage

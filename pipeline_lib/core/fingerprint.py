@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = "pipeline_lib"
-#: Left out: core/ moves bytes and computes none of them; config.py's values reach a stage as its options.
+#: Left out: core/ moves bytes and computes none of them; config/'s values reach a stage as its options.
 _PLUMBING = (f"{PACKAGE}.core.", f"{PACKAGE}.config.")
 
 

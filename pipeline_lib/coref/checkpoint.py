@@ -10,7 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pipeline_lib.config import Coref, as_dict
+from pipeline_lib.config.base import as_dict
+from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import files
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref.inputs import Inputs, Moments

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from pipeline_lib.config import Config, Coref, as_dict, load
+from pipeline_lib.config import Config, load
+from pipeline_lib.config.base import as_dict
+from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import arguments, cli, device, files, provenance
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref import scoring, train

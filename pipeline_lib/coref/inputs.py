@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from pipeline_lib.config import CorefData
+from pipeline_lib.config.coref import CorefData
 from pipeline_lib.core import files
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.store.reader import FeatureFile, ObjectFile

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline_lib.config import CorefTraining
+from pipeline_lib.config.coref import CorefTraining
 
 
 def mil_nce(anchors: Tensor, candidates: Tensor, temperature: float = 1.0) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline_lib.config import CorefModel
+from pipeline_lib.config.coref import CorefModel
 from pipeline_lib.core import checkpoint
 from pipeline_lib.core.errors import UserError
 

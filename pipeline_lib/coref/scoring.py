@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from pipeline_lib.config import CorefEvaluation
+from pipeline_lib.config.coref import CorefEvaluation
 from pipeline_lib.coref.evaluation_items import Item
 from pipeline_lib.coref.model import Net
 

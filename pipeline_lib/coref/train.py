@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import typer
 
-from pipeline_lib.config import Coref
+from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import arguments, cli, device, files
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.progress import track

@@ -16,7 +16,7 @@ from open_clip.transform import PreprocessCfg
 from PIL import Image
 from torch import Tensor, nn
 
-from pipeline_lib.config import CLIP as Options
+from pipeline_lib.config.features import CLIP as Options
 from pipeline_lib.core import checkpoint
 from pipeline_lib.features.embed import autocast, compiled, embed, finish
 from pipeline_lib.features.extract import Work

@@ -8,8 +8,8 @@ import numpy as np
 import typer
 from torch import Tensor
 
-from pipeline_lib.config import CLIP as Options
-from pipeline_lib.config import as_dict
+from pipeline_lib.config.base import as_dict
+from pipeline_lib.config.features import CLIP as Options
 from pipeline_lib.core import arguments, cli, files
 from pipeline_lib.core.errors import ItemError, Reason
 from pipeline_lib.features import clip

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline_lib.config import Limits
+from pipeline_lib.config.video import Limits
 from pipeline_lib.core import device, files
 from pipeline_lib.core.errors import ItemError, Reason
 from pipeline_lib.core.items import Item, Write

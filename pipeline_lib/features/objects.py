@@ -9,8 +9,9 @@ import torch
 import typer
 from torch import Tensor
 
-from pipeline_lib.config import Frames, Video, as_dict
-from pipeline_lib.config import Objects as Options
+from pipeline_lib.config.base import as_dict
+from pipeline_lib.config.features import Objects as Options
+from pipeline_lib.config.video import Frames, Video
 from pipeline_lib.core import arguments, cli
 from pipeline_lib.core.checkpoint import load
 from pipeline_lib.core.errors import UserError

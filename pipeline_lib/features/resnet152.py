@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline_lib.config import ResNet152 as Options
+from pipeline_lib.config.features import ResNet152 as Options
 from pipeline_lib.core.checkpoint import load
 from pipeline_lib.features.embed import autocast, compiled, embed, finish, scaled
 from pipeline_lib.features.extract import Work

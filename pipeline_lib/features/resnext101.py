@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline_lib.config import ResNeXt101 as Options
+from pipeline_lib.config.features import ResNeXt101 as Options
 from pipeline_lib.core.checkpoint import load
 from pipeline_lib.features.embed import autocast, compiled, embed, finish, scaled
 from pipeline_lib.features.extract import Work

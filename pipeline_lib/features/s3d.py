@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline_lib.config import S3D as Options
+from pipeline_lib.config.features import S3D as Options
 from pipeline_lib.core.checkpoint import load
 from pipeline_lib.features.extract import Work
 from pipeline_lib.features.nets.s3d import S3D

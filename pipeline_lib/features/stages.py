@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from pipeline_lib.config import Section, Video, as_dict
+from pipeline_lib.config.base import Section, as_dict
+from pipeline_lib.config.video import Video
 from pipeline_lib.core import arguments, cli
 from pipeline_lib.features.extract import Extractor, Work, prepared, run
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline_lib.config import Frames, Video, as_dict
+from pipeline_lib.config.base import as_dict
+from pipeline_lib.config.video import Frames, Video
 from pipeline_lib.core import arguments, cli
 from pipeline_lib.core.spec import Spec
 from pipeline_lib.core.stage import Item, run_stage

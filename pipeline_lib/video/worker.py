@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 
-from pipeline_lib.config import Limits
+from pipeline_lib.config.video import Limits
 from pipeline_lib.core.errors import ItemError, Reason
 from pipeline_lib.video.decode import Frame, decodes_at, frames
 from pipeline_lib.video.probe import VideoInfo, probe

@@ -3,7 +3,7 @@ import contextlib
 import pytest
 
 from pipeline_lib.clean.due_diligence import check
-from pipeline_lib.config import DueDiligence
+from pipeline_lib.config.collect import DueDiligence
 from pipeline_lib.core.errors import ItemError
 from pipeline_lib.video.worker import Worker
 

@@ -2,7 +2,7 @@ import errno
 
 import pytest
 
-from pipeline_lib.config import Frames
+from pipeline_lib.config.video import Frames
 from pipeline_lib.core import cli
 from pipeline_lib.core.errors import StopStage, UserError
 

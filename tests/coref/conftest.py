@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline_lib.config import Coref
+from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import files
 from pipeline_lib.coref.inputs import Inputs
 from pipeline_lib.text import vectors

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline_lib.config import Coref
+from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import files
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref import evaluation_items, training_items

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from pipeline_lib.config import CorefTraining
+from pipeline_lib.config.coref import CorefTraining
 from pipeline_lib.coref import losses
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pipeline_lib.config import CorefModel
+from pipeline_lib.config.coref import CorefModel
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref.model import Dimensions, Net, initial_network, load_matching
 

@@ -3,7 +3,8 @@ import json
 import pytest
 import torch
 
-from pipeline_lib.config import Coref, as_dict
+from pipeline_lib.config.base import as_dict
+from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import device, files
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref import evaluate, summary, train

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline_lib.config import Frames, Objects
+from pipeline_lib.config.features import Objects
+from pipeline_lib.config.video import Frames
 from pipeline_lib.core import device
 from pipeline_lib.features import objects
 from pipeline_lib.features.nets import untrained_faster_rcnn, untrained_faster_rcnn_d2

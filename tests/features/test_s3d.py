@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline_lib.config import S3D as Options
+from pipeline_lib.config.features import S3D as Options
 from pipeline_lib.core import device
 from pipeline_lib.features import s3d
 from pipeline_lib.features.nets import untrained_s3d

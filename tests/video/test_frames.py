@@ -1,6 +1,6 @@
 import numpy as np
 
-from pipeline_lib.config import Frames
+from pipeline_lib.config.video import Frames
 from pipeline_lib.video import decode, frames
 
 

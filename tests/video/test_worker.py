@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from pipeline_lib.config import Limits
+from pipeline_lib.config.video import Limits
 from pipeline_lib.core.errors import ItemError
 from pipeline_lib.video import decode, worker
 from pipeline_lib.video.probe import probe

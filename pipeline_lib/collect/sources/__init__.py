@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline_lib.collect.sources.base import Source
-from pipeline_lib.config import SourceOptions
+from pipeline_lib.config.collect import SourceOptions
 
 
 def open_source(options: SourceOptions, seed: int) -> Source:

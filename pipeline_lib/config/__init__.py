@@ -1,0 +1,87 @@
+"""config.yaml (a mapping) → validated sections: the only definition of the configuration, its defaults and its schema."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from pipeline_lib.config.base import Section, as_dict
+from pipeline_lib.config.collect import DueDiligence, SourceOptions
+from pipeline_lib.config.coref import Coref
+from pipeline_lib.config.features import Features, Weights
+from pipeline_lib.config.text import Text
+from pipeline_lib.config.video import Frames, Video
+from pipeline_lib.core.errors import UserError, explain
+
+
+class Paths(Section):
+    work: str = Field("work", description="folder for everything that can be made again")
+    results: str = Field("results", description="folder for metrics and pages")
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    paths: Paths = Paths()
+    seed: int = Field(0, ge=0, description="of generated videos and untrained weights")
+    shards: int = Field(4, ge=1, le=100_000, description="units of scheduling; fix it before a large run")
+    max_failed_fraction: float = Field(0.5, ge=0, le=1, description="transient failures in a shard that stop a stage")
+    source: SourceOptions = SourceOptions()
+    due_diligence: DueDiligence = DueDiligence()
+    video: Video = Video()
+    frames: Frames = Frames()
+    features: Features = Features()
+    weights: Weights = Weights()
+    text: Text = Text()
+    coref: Coref = Coref()
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Config":
+        if self.paths.work == self.paths.results:
+            raise ValueError(f"paths.work and paths.results are both {self.paths.work!r}; give them different folders")
+        if self.coref.data.candidates > self.features.objects.boxes:
+            raise ValueError(
+                f"coref.data.candidates ({self.coref.data.candidates}) exceeds features.objects.boxes "
+                f"({self.features.objects.boxes}); lower the first or raise the second"
+            )
+        return self
+
+
+def load(values: dict[str, Any], *, base: Path | None = None) -> Config:
+    """Validate a mapping; every mistake is named with its key, value and fix in one UserError.
+
+    Args:
+        base: folder that relative paths start from; given, files named by the configuration must exist.
+    """
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        raise UserError(explain(error)) from None
+    if base is not None:
+        for key, path in _files(config):
+            if not (base / path).exists():
+                raise UserError(f"{key} = {path!r}: no such file or folder; correct the path in the configuration")
+    return config
+
+
+def _files(config: Config) -> list[tuple[str, str]]:
+    """(key, path) of everything a configuration expects to find on disk."""
+    weights = config.weights
+    named = [
+        *((f"weights.{net}", path) for net, path in as_dict(weights).items() if net != "words" and _is_path(path)),
+        ("weights.words", None if weights.words == "captions" else weights.words),
+        ("coref.model.pretrained", config.coref.model.pretrained),
+        ("source.annotations", config.source.annotations),
+        ("source.local.folder", config.source.local.folder if config.source.kind == "local" else None),
+    ]
+    return [(key, path) for key, path in named if path]
+
+
+def _is_path(weights: str) -> bool:
+    return "/" in weights or "." in weights
+
+
+def schema() -> str:
+    """The JSON schema of config.yaml, as committed in workflow/schemas/config.schema.json."""
+    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
