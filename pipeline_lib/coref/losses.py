@@ -56,8 +56,8 @@ def negative_weights(videos: Tensor, hard_negative_rate: float) -> Tensor | None
     return b * hard_negative_rate * (same + a * (1 - same))
 
 
-def total(video: Tensor, text: Tensor, objects: Tensor, videos: Tensor, options: CorefTraining) -> Tensor:
-    """The loss of one step: text to objects by MIL-NCE, text to clip as `options.loss` says.
+def terms(video: Tensor, text: Tensor, objects: Tensor, videos: Tensor, options: CorefTraining) -> dict[str, Tensor]:
+    """The loss of one step and its two terms: sentences with objects by MIL-NCE, sentences with clips as `options.loss` says.
 
     The temperature divides the logits of MIL-NCE; the margin is in units of cosine and knows none.
 
@@ -65,8 +65,11 @@ def total(video: Tensor, text: Tensor, objects: Tensor, videos: Tensor, options:
         video, text: (B, D). objects: (B, K, D).
         videos: (B,) index of the video of each pair.
     """
-    text_to_objects = mil_nce(text, objects, options.temperature)
+    text_object = mil_nce(text, objects, options.temperature)
     if options.loss == "nce_video_text+nce_text_object":  # upstream's public mil_loss_b.py
-        return mil_nce(video, text[:, None], options.temperature) + text_to_objects
-    weights = negative_weights(videos, options.hard_negative_rate) if options.negative_weighting else None
-    return max_margin(text @ video.T, options.margin, weights) + text_to_objects
+        text_video = mil_nce(video, text[:, None], options.temperature)
+    else:
+        weights = negative_weights(videos, options.hard_negative_rate) if options.negative_weighting else None
+        text_video = max_margin(text @ video.T, options.margin, weights)
+    total = options.weight_video * text_video + options.weight_objects * text_object
+    return {"loss": total, "loss_text_video": text_video, "loss_text_object": text_object}

@@ -1,20 +1,20 @@
 """Captions and features of training videos → a MILO network, chosen by its F1 on val (§3–5)."""
 
-import csv
-import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
 import typer
+from torch import Tensor
 
 from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import arguments, cli, device, files
 from pipeline_lib.core.errors import UserError
-from pipeline_lib.core.progress import track
+from pipeline_lib.core.fingerprint import fingerprint
 from pipeline_lib.coref import losses, training_items
 from pipeline_lib.coref.checkpoint import Checkpoint, dimensions, options_of
 from pipeline_lib.coref.evaluation_items import PROTOCOLS, WITHOUT, Item, items
@@ -22,6 +22,9 @@ from pipeline_lib.coref.inputs import Inputs, Moments
 from pipeline_lib.coref.metrics import best_threshold, flatten, measure
 from pipeline_lib.coref.model import Net, initial_network
 from pipeline_lib.coref.scoring import score
+from pipeline_lib.training import logs
+from pipeline_lib.training.loop import Fitted, fit
+from pipeline_lib.training.ranks import Ranks, together
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +33,9 @@ Annotations = Annotated[Path, typer.Option(help="annotations.json")]
 Objects = Annotated[Path, typer.Option(help="objects.hdf5")]
 Features = Annotated[list[Path], typer.Option(help="HDF5 of clip features; several are concatenated")]
 Words = Annotated[Path, typer.Option(help="word vectors")]
+
+METRIC = f"val_f1_{WITHOUT}"  # chooses the epoch
+CURVES = {f"val_f1_{protocol}": f"F1 {protocol.replace('_', ' ')}" for protocol in PROTOCOLS}
 
 
 def usable(inputs: Inputs) -> list[str]:
@@ -48,19 +54,74 @@ def usable(inputs: Inputs) -> list[str]:
     return videos
 
 
-def steps(
-    inputs: Inputs, videos: list[str], moments: Moments, batch_videos: int, rng: np.random.Generator
-) -> Iterator[tuple[training_items.Pairs, np.ndarray]]:
-    """The steps of one epoch: pairs of `batch_videos` videos in random order, and the video each pair is of.
+class Batch(NamedTuple):
+    """Pairs of some videos; row i of each belongs to pair i."""
 
-    Videos left over at the end are dropped, as upstream, unless they are all there are.
+    clips: Tensor  # (n, clip dim)
+    words: Tensor  # (n, max_words, word dim)
+    objects: Tensor  # (n, candidates, object dim)
+    videos: Tensor  # (n,) index of the video of each pair
+
+
+class MILO:
+    """Training of a MILO network as `training.loop` wants it.
+
+    Args:
+        inputs: opened files.
+        where: device of the network.
     """
-    order = rng.permutation(len(videos))
-    size = min(batch_videos, len(videos))
-    for first in range(0, len(order) - size + 1, size):
-        drawn = [training_items.draw(inputs, videos[i], moments, rng) for i in order[first : first + size]]
-        pairs = training_items.Pairs(*(np.concatenate(parts) for parts in zip(*drawn, strict=True)))
-        yield pairs, np.repeat(np.arange(size), [len(one.clips) for one in drawn])
+
+    metric = METRIC
+
+    def __init__(self, inputs: Inputs, options: Coref, where: torch.device) -> None:
+        self.inputs, self.options, self.where = inputs, options, where
+        self.videos = usable(inputs)
+        sizes = dimensions(inputs, self.videos[0])
+        moments = training_items.statistics(inputs, self.videos) if options.data.standardise else None
+        self.moments = moments or Moments.identity(sizes.video, sizes.objects)
+        self.net, report = initial_network(options.model, sizes, options.training.seed)
+        if report:
+            log.info("%s: %s", options.model.pretrained, report)
+        self.net.to(where)
+        min_iou = options.evaluation.min_iou
+        self.val = {protocol: items(inputs, "val", protocol, self.moments, min_iou)[0] for protocol in PROTOCOLS}
+        if not any(item.labels.any() for item in self.val[WITHOUT]):
+            raise UserError(
+                "val has no pair of an event and a sentence that corefer, so no epoch or threshold can be chosen; "
+                "give val videos (split: val) with event_coreference in the annotations"
+            )
+        self._order = lru_cache(2)(self._shuffled)
+
+    def _shuffled(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng([self.options.training.seed, epoch]).permutation(len(self.videos))
+
+    def batches(self, epoch: int) -> int:
+        """Batches of `batch_videos` videos; those left over are dropped, as upstream, unless they are all there are."""
+        return max(len(self.videos) // self.options.training.batch_videos, 1)
+
+    def batch(self, epoch: int, index: int) -> Batch:
+        """Pairs drawn from the next `batch_videos` videos of the epoch's random order."""
+        size = self.options.training.batch_videos
+        chosen = self._order(epoch)[index * size : (index + 1) * size]
+        rng = np.random.default_rng([self.options.training.seed, epoch, index])
+        drawn = [training_items.draw(self.inputs, self.videos[i], self.moments, rng) for i in chosen]
+        clips, words, regions = (torch.from_numpy(np.concatenate(parts)) for parts in zip(*drawn, strict=True))
+        videos = torch.from_numpy(np.repeat(np.arange(len(drawn)), [len(pairs.clips) for pairs in drawn]))
+        return Batch(clips, words, regions, videos)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The terms of the loss, computed in float32 from embeddings of whatever precision."""
+        clips, words, objects, videos = (part.to(self.where, non_blocking=True) for part in batch)
+        video, text, regions = (embedding.float() for embedding in self.net(clips, words, objects))
+        with torch.autocast(self.where.type, enabled=False):
+            return losses.terms(video, text, regions, videos, self.options.training)
+
+    def validate(self) -> dict[str, float]:
+        """F1 on val and its threshold, per protocol."""
+        found = validate(self.net, self.val, self.options, self.where)
+        return {
+            f"val_{name}_{protocol}": values[name] for protocol, values in found.items() for name in ("f1", "threshold")
+        }
 
 
 def validate(net: Net, val: dict[str, list[Item]], options: Coref, where: torch.device) -> dict[str, dict[str, float]]:
@@ -74,73 +135,42 @@ def validate(net: Net, val: dict[str, list[Item]], options: Coref, where: torch.
     return found
 
 
-def train(inputs: Inputs, options: Coref, where: torch.device) -> tuple[Checkpoint, list[dict[str, Any]]]:
-    """Train, and return the epoch with the best F1 on val without proposals, and a log row per epoch.
+def train(
+    inputs: Inputs,
+    options: Coref,
+    where: torch.device,
+    folder: Path,
+    key: Mapping[str, Any] = {},
+    ranks: Ranks = Ranks(),  # noqa: B008 (immutable)
+) -> tuple[Checkpoint, Fitted]:
+    """Train, and return the epoch with the best F1 on val without proposals, and what `training.loop.fit` gave.
 
     Epoch 0 is the network before training; the last epoch is evaluated too (upstream evaluates before each epoch and
     never sees its last weights).
+
+    Args:
+        folder: of the state that a killed run resumes from.
+        key: what the inputs are, so that a state of others isn't resumed from.
     """
-    wanted = options.training
-    videos = usable(inputs)
-    sizes = dimensions(inputs, videos[0])
-    moments = training_items.statistics(inputs, videos) if options.data.standardise else None
-    moments = moments or Moments.identity(sizes.video, sizes.objects)
-    net, report = initial_network(options.model, sizes, wanted.seed)
-    if report:
-        log.info("%s: %s", options.model.pretrained, report)
-    net.to(where)
-    val = {protocol: items(inputs, "val", protocol, moments, options.evaluation.min_iou)[0] for protocol in PROTOCOLS}
-    if not any(item.labels.any() for item in val[WITHOUT]):
-        raise UserError(
-            "val has no pair of an event and a sentence that corefer, so no epoch or threshold can be chosen; "
-            "give val videos (split: val) with event_coreference in the annotations"
-        )
-    optimiser = torch.optim.Adam(net.parameters(), lr=wanted.learning_rate)
-    schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, wanted.decay)
-    best: Checkpoint | None = None
-    best_f1 = -1.0
-    rows = []
-    for epoch in track(range(wanted.epochs + 1), "training", unit="epochs"):
-        rng = np.random.default_rng([wanted.seed, epoch])
-        lost = []
-        if epoch > 0:
-            net.train()
-            for pairs, of_video in steps(inputs, videos, moments, wanted.batch_videos, rng):
-                clips, words, objects = (torch.from_numpy(part).to(where) for part in pairs)
-                video, text, regions = net(clips, words, objects)
-                loss = losses.total(video, text, regions, torch.from_numpy(of_video).to(where), wanted)
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                lost.append(float(loss.detach()))
-            schedule.step()
-        results = validate(net, val, options, where)
-        rows.append({"epoch": epoch, "loss": np.mean(lost) if lost else None, **_row(results)})
-        log.info(
-            "epoch %d: loss %s, val F1 %.3f", epoch, f"{np.mean(lost):.4f}" if lost else "-", results[WITHOUT]["f1"]
-        )
-        if results[WITHOUT]["f1"] > best_f1 and (epoch > 0 or wanted.epochs == 0):
-            best_f1 = results[WITHOUT]["f1"]
-            state = {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
-            about = {"epoch": epoch, "val": results, "options": options_of(options), "videos": len(videos)}
-            best = Checkpoint(state, moments, about)
-    assert best is not None
-    return best, rows
+    task = MILO(inputs, options, where)
+    about = options_of(options)
+    others = {name: value for name, value in about.items() if name != "training"}
+    key = {**key, **others, "code": fingerprint("pipeline_lib.coref.train")}
+    fitted = fit(task, options.training, where, folder, key, ranks)
+    chosen = fitted.rows[fitted.epoch]
+    val = {protocol: {name: chosen[f"val_{name}_{protocol}"] for name in ("f1", "threshold")} for protocol in PROTOCOLS}
+    about = {"epoch": fitted.epoch, "val": val, "options": about, "videos": len(task.videos)}
+    return Checkpoint(fitted.state, task.moments, about), fitted
 
 
-def _row(results: dict[str, dict[str, float]]) -> dict[str, float]:
-    return {
-        f"val_{name}_{protocol}": values[name] for protocol, values in results.items() for name in ("f1", "threshold")
-    }
-
-
-def write_log(path: Path, rows: list[dict[str, Any]]) -> None:
-    """One CSV line per epoch."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: f"{v:.6g}" if isinstance(v, float) else v for key, v in row.items()} for row in rows)
-    files.write_text(path, text.getvalue())
+def contents(paths: Mapping[str, Path]) -> dict[str, str]:
+    """What stands in each input: sha256 of the small ones; size and time of change of HDF5 files."""
+    found = {}
+    for name, path in paths.items():
+        state = path.stat()
+        large = path.suffix in (".hdf5", ".h5")
+        found[name] = f"{state.st_size} {state.st_mtime_ns}" if large else files.sha256(path)
+    return found
 
 
 def main(
@@ -150,17 +180,33 @@ def main(
     features: Features,
     words: Words,
     out: Annotated[Path, typer.Option(help="checkpoint to write, .safetensors")],
-    training_log: Annotated[Path, typer.Option("--log", help="CSV of loss and val scores per epoch")],
+    training_log: Annotated[Path, typer.Option("--log", help="CSV of losses and val scores per epoch")],
+    plot: Annotated[Path | None, typer.Option(help="picture of the curves, .svg or .png")] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="folder to resume from after a kill, and of TensorBoard; default: beside --out")
+    ] = None,
     options: arguments.Options = "{}",
     where: arguments.Device = "auto",
 ) -> None:
-    """Train MILO on the captions of the training videos; epoch and thresholds are chosen on val."""
+    """Train MILO on the captions of the training videos; epoch and thresholds are chosen on val.
+
+    Killed, it goes on where it was. For several GPUs: torchrun --nproc-per-node 4 -m pipeline_lib.coref.train …
+    """
     wanted = cli.parse_options(Coref, options)
-    device.deterministic()
-    with Inputs(captions, annotations, objects, features, words, wanted.data) as inputs:
-        checkpoint, rows = train(inputs, wanted, device.choose(where))
-    write_log(training_log, rows)
-    checkpoint.save(out)
+    device.deterministic(wanted.training.threads)
+    paths = {"captions": captions, "annotations": annotations, "words": words, "objects": objects}
+    key = {"inputs": contents(paths | {f"features{i}": path for i, path in enumerate(features)})}
+    folder = state or out.parent / "training"
+    with (
+        together(where) as (ranks, target),
+        Inputs(captions, annotations, objects, features, words, wanted.data) as inputs,
+    ):
+        checkpoint, fitted = train(inputs, wanted, target, folder, key, ranks)
+        if ranks.first:
+            logs.write_csv(training_log, fitted.rows)
+            if plot:
+                logs.plot(plot, fitted.rows, fitted.epoch, CURVES, "MILO")
+            checkpoint.save(out)
 
 
 if __name__ == "__main__":

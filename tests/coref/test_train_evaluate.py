@@ -9,6 +9,7 @@ from pipeline_lib.core import device, files
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref import evaluate, summary, train
 from pipeline_lib.coref.checkpoint import Checkpoint
+from pipeline_lib.training import logs
 
 CPU = torch.device("cpu")
 
@@ -18,9 +19,10 @@ def one_thread():
     device.deterministic()
 
 
-def fit(world, options):
+def fit(world, options, folder="training"):
     with world.open(options) as inputs:
-        return train.train(inputs, options, CPU)
+        checkpoint, fitted = train.train(inputs, options, CPU, world.folder / folder)
+        return checkpoint, fitted.rows
 
 
 def scores(world, options, checkpoint):
@@ -53,9 +55,9 @@ def test_same_bytes_every_time(world, options, tmp_path):
     short = options.model_copy(update={"training": options.training.model_copy(update={"epochs": 2})})
     for name in ("a", "b"):
         torch.manual_seed(hash(name) % 1000)  # what ran before must not matter
-        checkpoint, rows = fit(world, short)
+        checkpoint, rows = fit(world, short, f"training_{name}")
         checkpoint.save(tmp_path / f"{name}.safetensors")
-        train.write_log(tmp_path / f"{name}.csv", rows)
+        logs.write_csv(tmp_path / f"{name}.csv", rows)
     for suffix in (".safetensors", ".csv"):
         assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
     loaded = Checkpoint.load(tmp_path / "a.safetensors")
@@ -98,7 +100,7 @@ def test_command_lines_and_table(world, options, tmp_path, capsys):
     files.write_json(tmp_path / "s3d.json", {"network": "s3d", "name": "untrained", "trained": False, "sha256": "x"})
     common = (paths["captions"], paths["annotations"], paths["objects"], [paths["s3d"]], paths["words"])
     checkpoint, log, out = tmp_path / "milo.safetensors", tmp_path / "log.csv", tmp_path / "coref_eval.json"
-    train.main(*common, checkpoint, log, json.dumps(as_dict(options)), "cpu")
+    train.main(*common, checkpoint, log, tmp_path / "curves.svg", None, json.dumps(as_dict(options)), "cpu")
     whole = json.dumps({"coref": as_dict(options)})
     evaluate.main(checkpoint, *common, out, [tmp_path / "s3d.json"], whole, "cpu")
     written = json.loads(out.read_text())

@@ -7,7 +7,8 @@ from pipeline_lib.core.fingerprint import fingerprint
 from pipeline_lib.core.ids import shard_name
 
 WORK = config["paths"]["work"]
-STAGES = ("articles", "captions", "videos", "due_diligence", "objects", "s3d", *config["features"]["also"])
+FEATURES = dict.fromkeys(["s3d", *config["coref"]["features"], *config["features"]["also"]])
+STAGES = ("articles", "captions", "videos", "due_diligence", "objects", *FEATURES)
 STAGES += ("frames",) if config["frames"]["store"] else ()
 SHARDS = [shard_name(index) for index in range(config["shards"])]
 
@@ -80,3 +81,9 @@ def source_state():
 def if_path(value):
     """The value as an input file when it is the path of one."""
     return value if value and Path(value).is_file() else []
+
+
+def launch(section, module):
+    """The command that runs a training module: Python, or torchrun where the section asks for several processes."""
+    count = config[section]["training"]["processes"]
+    return f"torchrun --standalone --nproc-per-node {count} -m {module}" if count > 1 else f"python -m {module}"

@@ -1,33 +1,41 @@
 # Features, captions and gold → trained MILO and results/coref_eval.json.
 
 
+COREF_FEATURES = expand("<work>/{feature}.hdf5", feature=config["coref"]["features"])
+
+
 rule coref_train:
     input:
         captions="<work>/vid2article_master_filtered.json",
         annotations="<work>/annotations.json",
         objects="<work>/objects.hdf5",
-        features="<work>/s3d.hdf5",
+        features=COREF_FEATURES,
         words="<work>/words.safetensors",
         pretrained=if_path(config["coref"]["model"]["pretrained"]),
     output:
         checkpoint="<work>/coref/milo.safetensors",
         log="<work>/coref/training.csv",
+        plot=report("<results>/coref_training.svg", caption="../report/coref_training.rst", category="Coreference"),
     log:
         "<work>/logs/coref_train.log",
     benchmark:
         "<work>/benchmarks/coref_train.tsv"
     conda:
         "../../envs/learning.yaml"
+    threads: config["coref"]["training"]["threads"] * config["coref"]["training"]["processes"]
     resources:
-        gpu=config["features"]["gpus"],
+        gpu=config["features"]["gpus"] * config["coref"]["training"]["processes"],
     params:
         code=fingerprint("pipeline_lib.coref.train"),
         options=section("coref"),
         device=config["features"]["device"],
+        launch=launch("coref", "pipeline_lib.coref.train"),
+        features=lambda wildcards, input: [f"--features={path}" for path in input.features],
+        state=f"{WORK}/coref/training",
     shell:
-        "python -m pipeline_lib.coref.train --captions {input.captions} --annotations {input.annotations}"
-        " --objects {input.objects} --features {input.features} --words {input.words} --options {params.options:q}"
-        " --device {params.device} --out {output.checkpoint} --log {output.log} 2> {log}"
+        "{params.launch} --captions {input.captions} --annotations {input.annotations} --objects {input.objects}"
+        " {params.features:q} --words {input.words} --options {params.options:q} --device {params.device}"
+        " --out {output.checkpoint} --log {output.log} --plot {output.plot} --state {params.state:q} 2> {log}"
 
 
 rule coref_eval:
@@ -36,9 +44,9 @@ rule coref_eval:
         captions="<work>/vid2article_master_filtered.json",
         annotations="<work>/annotations.json",
         objects="<work>/objects.hdf5",
-        features="<work>/s3d.hdf5",
+        features=COREF_FEATURES,
         words="<work>/words.safetensors",
-        weights=expand("<work>/weights/{network}.json", network=["s3d", "objects"]),
+        weights=expand("<work>/weights/{network}.json", network=["objects", *config["coref"]["features"]]),
     output:
         report(
             "<results>/coref_eval.json",
@@ -54,9 +62,10 @@ rule coref_eval:
     params:
         code=fingerprint("pipeline_lib.coref.evaluate"),
         config=section(""),
+        features=lambda wildcards, input: [f"--features={path}" for path in input.features],
         weights=lambda wildcards, input: [f"--weights={path}" for path in input.weights],
         device=config["features"]["device"],
     shell:
         "python -m pipeline_lib.coref.evaluate --checkpoint {input.checkpoint} --captions {input.captions}"
-        " --annotations {input.annotations} --objects {input.objects} --features {input.features} --words {input.words}"
-        " {params.weights} --config {params.config:q} --device {params.device} --out {output} 2> {log}"
+        " --annotations {input.annotations} --objects {input.objects} {params.features:q} --words {input.words}"
+        " {params.weights:q} --config {params.config:q} --device {params.device} --out {output} 2> {log}"
