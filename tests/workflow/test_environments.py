@@ -18,6 +18,7 @@ CONDA = {
     "sklearn": "scikit-learn",
     "torch": "pytorch",
     "open_clip": "open-clip-torch",
+    "matplotlib": "matplotlib-base",
 }
 CONDA |= {"webvtt": "webvtt-py"}
 OPTIONAL = {"dateutil", "torchcodec"}
@@ -63,7 +64,7 @@ def test_rule(rule):
     text = RULES[rule]
     assert re.search(r"^    log:", text, re.MULTILINE)
     environment = re.search(r'conda:\s+"\.\./\.\./(envs/\w+\.yaml)"', text)
-    module = re.search(r"python -m (pipeline_lib[\w.]+)", text)
+    module = re.search(r"(?:python|\{params\.launch\}) -m (pipeline_lib[\w.]+)", text)
     assert environment and module, f"rule {rule} has no conda environment or calls no module"
     assert f'fingerprint("{module[1]}")' in text
     listed = yaml.safe_load((ROOT / environment[1]).read_text())["dependencies"]

@@ -83,7 +83,7 @@ def if_path(value):
     return value if value and Path(value).is_file() else []
 
 
-def launch(section, module):
-    """The command that runs a training module: Python, or torchrun where the section asks for several processes."""
+def launch(section):
+    """What runs a training module: Python, or torchrun where the section asks for several processes."""
     count = config[section]["training"]["processes"]
-    return f"torchrun --standalone --nproc-per-node {count} -m {module}" if count > 1 else f"python -m {module}"
+    return f"torchrun --standalone --nproc-per-node {count}" if count > 1 else "python"

@@ -29,12 +29,12 @@ rule coref_train:
         code=fingerprint("pipeline_lib.coref.train"),
         options=section("coref"),
         device=config["features"]["device"],
-        launch=launch("coref", "pipeline_lib.coref.train"),
+        launch=launch("coref"),
         features=lambda wildcards, input: [f"--features={path}" for path in input.features],
         state=f"{WORK}/coref/training",
     shell:
-        "{params.launch} --captions {input.captions} --annotations {input.annotations} --objects {input.objects}"
-        " {params.features:q} --words {input.words} --options {params.options:q} --device {params.device}"
+        "{params.launch} -m pipeline_lib.coref.train --captions {input.captions} --annotations {input.annotations}"
+        " --objects {input.objects} {params.features:q} --words {input.words} --options {params.options:q} --device {params.device}"
         " --out {output.checkpoint} --log {output.log} --plot {output.plot} --state {params.state:q} 2> {log}"
 
 
