@@ -19,8 +19,8 @@ def damaged(path: Path, deep: bool) -> list[Path]:
     for row in ledger.read(path).values():
         if row.artefact:
             artefact = ledger.root(path) / row.artefact
-            whole = artefact.is_file() and artefact.stat().st_size == row.bytes
-            if not whole or (deep and files.sha256(artefact) != row.sha256):
+            whole = files.is_whole(artefact, row.bytes)
+            if not whole or (deep and artefact.exists() and files.sha256(artefact) != row.sha256):
                 bad.append(artefact)
     return bad
 

@@ -27,12 +27,24 @@ class Reason(StrEnum):
     NOT_A_VIDEO = "not_a_video"
     NO_VIDEO_STREAM = "no_video_stream"
     TRUNCATED = "truncated"
+    WRONG_DURATION = "wrong_duration"  # there is more of it than is declared
     UNDECODABLE = "undecodable"
     DECODE_TIMEOUT = "decode_timeout"
     DECODER_CRASH = "decoder_crash"
     TOO_LARGE = "too_large"
+    TOO_SMALL = "too_small"
     TOO_LONG = "too_long"
     TOO_SHORT = "too_short"
+    BLACK = "black"
+    FROZEN = "frozen"
+    TOO_FEW_WORDS = "too_few_words"
+    WRONG_LANGUAGE = "wrong_language"
+    SAME_ID = "same_id"  # of its page, listed under another id too
+    SAME_BYTES = "same_bytes"
+    NEAR_DUPLICATE = "near_duplicate"
+    SPLIT_LEAK = "split_leak"  # a duplicate of a video of another split
+    FRAME_RATE = "frame_rate"  # out of bounds, or not a whole multiple of the one that is wanted
+    BAD_ANNOTATION = "bad_annotation"
     OUT_OF_MEMORY = "out_of_memory"
     NOT_FINITE = "not_finite"
     NO_GPU = "no_gpu"
@@ -51,6 +63,9 @@ TRANSIENT = frozenset(
         Reason.INTERNAL,
     }
 )
+
+#: Tried again on the next run: the passing ones, and files that may have come back.
+RETRIED = TRANSIENT | {Reason.MISSING_FILE}
 
 
 class ItemError(Exception):

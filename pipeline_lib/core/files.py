@@ -50,6 +50,13 @@ def remove_partials(folder: Path) -> None:
             os.unlink(entry.path)
 
 
+def is_whole(path: Path, size: int) -> bool:
+    """Whether a file of this size is at `path`, or a link stands for one that due diligence took away (clean/quarantine.py)."""
+    if path.is_symlink() and not path.exists():
+        return True
+    return path.is_file() and path.stat().st_size == size
+
+
 def sha256(path: Path) -> str:
     """Hex sha256 of a file's bytes."""
     with open(path, "rb") as stream:

@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pipeline_lib.core import files
-from pipeline_lib.core.errors import TRANSIENT, ItemError, Reason, StopStage, UserError, one_line
+from pipeline_lib.core.errors import RETRIED, ItemError, Reason, StopStage, UserError, one_line
 from pipeline_lib.core.ledger import FAILED, OK, Row
 from pipeline_lib.core.spec import Spec
 
@@ -36,12 +36,14 @@ class Item:
         entry: what the shard's list says of it (url, title, duration …).
         source: artefact of the stage before, or None for a stage that asks the outside world.
         source_sha256: what the artefact must be made from; another value makes an old artefact stale.
+        also: artefacts of the further stages that are read, in the order they were given.
     """
 
     video_id: str
     entry: dict[str, Any]
     source: Path | None
     source_sha256: str
+    also: tuple[Path, ...] = ()
 
 
 Write = Callable[[Path], int]  # temporary path to write → number of rows; raises ItemError for a bad video
@@ -78,9 +80,9 @@ class Items:
         old = self.done.get(item.video_id)
         artefact = self._artefact(item)
         if old and old.source_sha256 == item.source_sha256:
-            if old.ok and artefact.is_file() and artefact.stat().st_size == old.bytes:
+            if old.ok and files.is_whole(artefact, old.bytes):
                 return old
-            if old.status == FAILED and old.reason not in TRANSIENT and not artefact.exists():
+            if old.status == FAILED and old.reason not in RETRIED and not artefact.exists():
                 return old
         return None
 

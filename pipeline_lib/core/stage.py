@@ -9,7 +9,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -50,6 +50,7 @@ def run_stage(
     suffix: str,
     produce: Produce | None = None,
     source: Path | None = None,
+    also: Sequence[Path] = (),
     gates: Iterable[Path] = (),
     version: Callable[[str], str] | None = None,
     id_pattern: str = ".*",
@@ -65,6 +66,7 @@ def run_stage(
         suffix: of the artefacts, e.g. ".npy".
         produce: in place of `make`, for a stage that works on several videos at once.
         source: ledger of the stage whose artefacts are read.
+        also: ledgers of further stages whose artefacts are read, in which a video must be ok; a change there makes stale, too.
         gates: further ledgers in which a video must be ok.
         version: for stages without `source`, a short string that changes when what is behind an id changes.
         max_failed_fraction: stop when more than this share of the shard failed for one transient reason.
@@ -79,18 +81,21 @@ def run_stage(
     assert produce is not None
     entries: dict[str, dict[str, Any]] = files.read_json(shard_list)
     sources = ledger.read(source) if source else None
+    further = [ledger.read(path) for path in also]
     gated = [ledger.read(gate) for gate in gates]
     root = ledger.root(out)
     rows: dict[str, Row] = {}
     todo: list[Item] = []
     with loop.exclusive():
         for video_id in sorted(entries):
-            row = _blocked(video_id, sources, gated, id_pattern)
+            row = _blocked(video_id, sources, [*further, *gated], id_pattern)
             if row is None:
                 before = sources[video_id] if sources else None
                 path = root / str(before.artefact) if before and before.artefact else None
                 key = before.sha256 or before.source_sha256 if before else _version(version, video_id)
-                item = Item(video_id, entries[video_id], path, key)
+                read = [rows_there[video_id] for rows_there in further]
+                key = "+".join([key, *(str(one.sha256) for one in read)])
+                item = Item(video_id, entries[video_id], path, key, tuple(root / str(one.artefact) for one in read))
                 row = loop.finished(item)
                 if row is None:
                     todo.append(item)

@@ -51,3 +51,15 @@ def test_broken_json_names_the_file(tmp_path):
     path.write_text(json.dumps([1])[:-1])
     with pytest.raises(UserError, match="repair"):
         files.read_json(path)
+
+
+def test_a_file_is_whole_by_its_size_and_a_dead_link_stands_for_one_that_was_taken_away(tmp_path):
+    path = tmp_path / "a"
+    assert not files.is_whole(path, 0)
+    path.write_text("abc")
+    assert files.is_whole(path, 3) and not files.is_whole(path, 2)
+    link = tmp_path / "link"
+    link.symlink_to("a")
+    assert files.is_whole(link, 3) and not files.is_whole(link, 4)
+    path.unlink()
+    assert files.is_whole(link, 3)

@@ -197,3 +197,48 @@ def test_a_producer_that_forgets_a_video_is_a_fault(tmp_path):
 
     with pytest.raises(RuntimeError, match="no result for 1 videos, the first b"):
         stage.run(make=None, produce=produce)
+
+
+def test_further_stages_are_read_and_make_stale(tmp_path):
+    """The key of a video is made of all it is made from; a video that is not ok in one of them is skipped."""
+    shard = tmp_path / "0000.json"
+    files.write_json(shard, {"a": {}, "b": {}})
+    for stage, digest in (("video", "v"), ("text", "t")):
+        rows = [ledger.Row("a", "ok", artefact=f"{stage}/a", sha256=digest)]
+        other = ledger.Row("b", "failed", "private") if stage == "text" else ledger.Row("b", "ok", sha256="w")
+        ledger.write(tmp_path / stage / "0000.parquet", [*rows, other])
+    seen = []
+
+    def make(item, to):
+        seen.append((item.video_id, item.source, item.also, item.source_sha256))
+        to.write_text("x")
+        return 1
+
+    def run():
+        source, also = tmp_path / "video/0000.parquet", [tmp_path / "text/0000.parquet"]
+        return run_stage(
+            Spec("judge"), shard, tmp_path / "judge/0000.parquet", make, suffix=".txt", source=source, also=also
+        )
+
+    rows = run()
+    assert seen == [("a", tmp_path / "video/a", (tmp_path / "text/a",), "v+t")]
+    assert (rows["b"].status, rows["b"].reason, rows["b"].detail) == ("skipped", "upstream", "private")
+    run()
+    assert len(seen) == 1
+    ledger.write(tmp_path / "text/0000.parquet", [ledger.Row("a", "ok", artefact="text/a", sha256="u")])
+    run()
+    assert len(seen) == 2
+
+
+def test_a_missing_file_is_looked_for_again(tmp_path):
+    shard = tmp_path / "0000.json"
+    files.write_json(shard, {"a": {}})
+    tries = []
+
+    def make(item, to):
+        tries.append(item.video_id)
+        raise ItemError("missing_file" if len(tries) < 3 else "truncated")
+
+    for expected in (1, 2, 3, 3):
+        run_stage(Spec("s"), shard, tmp_path / "s/0000.parquet", make, suffix=".txt")
+        assert len(tries) == expected
