@@ -1,7 +1,7 @@
 """Video file → frames at wanted times, with the true time of each."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -95,6 +95,29 @@ def frames(path: Path, sampling: Sampling) -> Iterator[Frame]:
             done += 1
     if not done:
         raise ItemError(Reason.UNDECODABLE, "no frame could be decoded")
+
+
+def numbered(path: Path, numbers: Sequence[int] | None = None) -> Iterator[av.VideoFrame]:
+    """The pictures with these numbers, ascending from 0, the first that is shown; None: all. Ends where the video ends.
+
+    Raises:
+        ItemError: as probe.open_video; undecodable when decoding breaks off.
+    """
+    index = read_index(path) if numbers is not None else None
+    done = 0
+    if index is not None and numbers is not None:
+        there = [number for number in numbers if number < len(index.pts)]
+        try:
+            for picture in pictures("planned", path, index, there) if there else ():
+                yield picture
+                done += 1
+            return
+        except Unplanned as error:
+            log.debug("%s: %s", path.name, error)
+    wanted = None if numbers is None else set(numbers[done:])
+    for number, frame in enumerate(_decoded(path)):
+        if wanted is None or number in wanted:
+            yield frame.what
 
 
 def _planned(decoder: str, path: Path, index: Index, sampling: Sampling, start: int) -> Iterator[tuple[int, Shown]]:

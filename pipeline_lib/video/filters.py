@@ -17,15 +17,22 @@ class Filters:
     """A filter chain that is set up anew whenever size or format of the pictures change.
 
     Colours are converted by the matrix and range that the stream is marked with.
+
+    Args:
+        form: ffmpeg's name of the pixel format that comes out.
     """
 
-    def __init__(self, chain: str = "") -> None:
-        self.chain = chain
+    def __init__(self, chain: str = "", form: str = "rgb24") -> None:
+        self.chain, self.form = chain, form
         self._graph: av.filter.Graph | None = None
         self._key: tuple[int, int, str, int, int, int] | None = None
 
     def __call__(self, picture: av.VideoFrame) -> np.ndarray:
         """(h, w, 3) uint8 RGB."""
+        return self.picture(picture).to_ndarray()
+
+    def picture(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """The same as a picture in the format `form`."""
         turn = rotation(picture)
         key = (
             picture.width,
@@ -38,7 +45,7 @@ class Filters:
         if self._graph is None or key != self._key:
             self._graph, self._key = self._build(picture, turn), key
         self._graph.vpush(picture)
-        return self._graph.vpull().to_ndarray()
+        return self._graph.vpull()
 
     def _build(self, picture: av.VideoFrame, turn: int) -> av.filter.Graph:
         graph = av.filter.Graph()
@@ -46,7 +53,7 @@ class Filters:
         last = graph.add_buffer(
             width=picture.width, height=picture.height, format=picture.format, time_base=picture.time_base or _TICK
         )
-        chain = ",".join(part for part in (_UPRIGHT.get(turn, ""), self.chain, "format=rgb24") if part)
+        chain = ",".join(part for part in (_UPRIGHT.get(turn, ""), self.chain, f"format={self.form}") if part)
         for part in _split(chain):
             name, _, arguments = part.partition("=")
             node = graph.add(name, arguments or None)

@@ -19,8 +19,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -89,6 +90,19 @@ class Worker:
         finally:
             if not finished:  # the caller has had enough: what is still in the pipe must not answer the next request
                 self.close()
+
+    def call(self, function: Callable[..., Any], path: Path, allowance: float = 0.0, **arguments: Any) -> Any:
+        """The value of `function(path, **arguments)`, called in the process: for work whose frames needn't come here.
+
+        Args:
+            function: of a module that is imported by name; arguments and value are what JSON can say.
+            allowance: seconds that it may take beyond `limits.wall`.
+
+        Raises:
+            ItemError: what the function raises, else as `frames`.
+        """
+        name = f"{function.__module__}:{function.__name__}"
+        return self._ask("call", path, allowance=allowance, function=name, arguments=arguments)["value"]
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -188,6 +202,9 @@ def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
                 say(value=asdict(probe(path)))
             elif what == "decodes_at":
                 say(value=decodes_at(path, **request))
+            elif what == "call":
+                module, _, name = request["function"].partition(":")
+                say(value=getattr(import_module(module), name)(path, **request["arguments"]))
             else:
                 for frame in frames(path, Sampling(**request)):
                     told = {"index": frame.index, "wanted": frame.wanted, "time": frame.time, "size": frame.size}

@@ -1,0 +1,133 @@
+"""CLIPS/<clip_uid>.mp4 → OUT/<clip_uid>/color_0000000.jpg, …, a JPEG per frame, numbered as EgoLoc or the official code do."""
+
+import logging
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from pipeline_lib.config.base import as_dict
+from pipeline_lib.config.video import Video
+from pipeline_lib.config.vq2d import Images
+from pipeline_lib.core import arguments, cli, files
+from pipeline_lib.core.errors import UserError
+from pipeline_lib.core.spec import Spec
+from pipeline_lib.video.jpegs import jpegs
+from pipeline_lib.video.worker import Worker
+from pipeline_lib.vq2d import clip_loop
+
+log = logging.getLogger(__name__)
+
+#: Pattern of the file names, and the number of the first frame.
+NAMING = {"egoloc": ("color_{:07d}.jpg", 0), "official": ("frame_{:07d}.jpg", 1)}
+
+
+def image_path(folder: Path, clip_uid: str, number: int, naming: str = "egoloc") -> Path:
+    """The file of the frame `number` of a clip, counted from 0 whatever the naming."""
+    pattern, first = NAMING[naming]
+    return folder / clip_uid / pattern.format(first + number)
+
+
+@dataclass(frozen=True)
+class FrameFolders:
+    """Folders of JPEGs as products of clip_loop."""
+
+    clips: Path
+    out: Path
+    options: Images
+    suffix: str = ""
+
+    def version(self, clip_uid: str) -> str:
+        """The clip's state."""
+        return clip_loop.stamp(self._clip(clip_uid))
+
+    def whole(self, clip_uid: str, receipt: clip_loop.Receipt) -> bool:
+        """By number and bytes of the files, and the name of the last."""
+        last = image_path(self.out, clip_uid, receipt["frames"] - 1, self.options.naming)
+        sizes = [entry.stat().st_size for entry in os.scandir(last.parent)]
+        return last.exists() and len(sizes) == receipt["frames"] and sum(sizes) == receipt["bytes"]
+
+    def make(self, worker: Worker, clip_uid: str, entry: dict[str, Any]) -> clip_loop.Receipt:
+        """Write the folder under another name, then put it in place of the one that may be there."""
+        clip, folder = self._clip(clip_uid), self.out / clip_uid
+        seconds = worker.probe(clip).duration
+        pattern, first = NAMING[self.options.naming]
+        temporary = self.out / f".{secrets.token_hex(4)}-{clip_uid}{files.PARTIAL}"
+        temporary.mkdir(parents=True)
+        try:
+            receipt: clip_loop.Receipt = worker.call(
+                jpegs,
+                clip,
+                allowance=seconds * worker.limits.wall_per_second,
+                folder=str(temporary),
+                pattern=pattern,
+                first=first,
+                quality=self.options.quality,
+            )
+            _remove(folder, pattern)
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return receipt
+
+    def _clip(self, clip_uid: str) -> Path:
+        return self.clips / f"{clip_uid}.mp4"
+
+
+def _remove(folder: Path, pattern: str) -> None:
+    """Delete a folder of older frames, if there is one.
+
+    Raises:
+        UserError: it holds something else as well.
+    """
+    prefix = pattern.partition("{")[0]
+    if folder.exists():
+        other = next((path for path in folder.iterdir() if not path.name.startswith(prefix)), None)
+        if other is not None:
+            raise UserError(f"{other} is none of the frames to be replaced; move it away or give another --out")
+        shutil.rmtree(folder)
+
+
+def main(
+    clips: Annotated[Path, typer.Option(help="folder of CLIP_UID.mp4")],
+    out: Annotated[Path, typer.Option(help="folder to fill up with a folder of JPEGs per clip")],
+    naming: Annotated[
+        Literal["egoloc", "official"] | None,
+        typer.Option(help="egoloc: color_0000000.jpg is the first frame; official: frame_0000001.jpg is"),
+    ] = None,
+    listed: Annotated[Path | None, typer.Option("--list", help="file with a clip's id per line: only these")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="clips worked on at once")] = 1,
+    shard: Annotated[int | None, typer.Option(help="only this one of --shards parts, from 0")] = None,
+    shards: Annotated[int, typer.Option(min=1, help="parts that the clips are split into, for several machines")] = 1,
+    options: arguments.Options = "{}",
+    video: arguments.Video = "{}",
+    max_failed_fraction: arguments.MaxFailed = 0.5,
+) -> None:
+    """Write every frame of every clip as a JPEG. Run it again to go on after a stop, or when clips are new or changed."""
+    chosen = cli.parse_options(Images, options)
+    chosen = chosen.model_copy(update={"naming": naming or chosen.naming})
+    if not clips.is_dir():
+        raise UserError(f"--clips {clips} is no folder; make it with pipeline_lib.vq2d.clips")
+    names = listed.read_text(encoding="utf-8").split() if listed else [path.stem for path in clips.glob("[!.]*.mp4")]
+    rows = clip_loop.bring(
+        FrameFolders(clips, out, chosen),
+        Spec.of("vq2d_frames", "pipeline_lib.video.jpegs", as_dict(chosen)),
+        {name: {} for name in names},
+        shard,
+        shards,
+        jobs,
+        cli.parse_options(Video, video).limits,
+        max_failed_fraction,
+    )
+    for uid, row in rows.items():
+        if not row.ok:
+            log.warning("%s: %s: %s", uid, row.reason, row.detail)
+    log.info("frames: %s", clip_loop.summary(rows))
+
+
+if __name__ == "__main__":
+    cli.run(main)
