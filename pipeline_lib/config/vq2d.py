@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline_lib.config.base import Precision, Section
+from pipeline_lib.config.vq2d_peaks import Peaks
 
 
 class Clips(Section):
@@ -71,4 +72,5 @@ class VQ2D(Section):
     clips: Clips = Clips()
     images: Images = Images()
     detection: Detection = Detection()
+    peaks: Peaks = Peaks()
     demo: Demo = Demo()
