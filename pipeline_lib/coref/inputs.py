@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from pipeline_lib.config.coref import CorefData
 from pipeline_lib.core import files
 from pipeline_lib.core.errors import UserError
+from pipeline_lib.coref import rows
+from pipeline_lib.coref.stop_words import STOP_WORDS
 from pipeline_lib.store.reader import FeatureFile, ObjectFile
 from pipeline_lib.text import vectors
 
@@ -70,12 +71,8 @@ class Inputs:
         return {name: file.spec for name, file in zip(names, (self._objects, *self._features), strict=True)}
 
     def videos(self, split: str) -> list[str]:
-        """Ids of a split, sorted. What is not annotated as val or test is for training, if it has captions."""
-        gold = {video_id for video_id, entry in self.annotations.items() if entry["split"] == split}
-        if split == "train":
-            held_out = {v for v, entry in self.annotations.items() if entry["split"] != "train"}
-            return sorted(set(self.captions) - held_out)
-        return sorted(gold)
+        """Ids of a split, sorted."""
+        return of_split(self.captions, self.annotations, split)
 
     def why_not(self, video_id: str) -> str | None:
         """Why a video can't be used, or None."""
@@ -87,23 +84,26 @@ class Inputs:
         return None
 
     def clip(self, video_id: str, start: float, end: float) -> np.ndarray:
-        """Clip feature (dim,): per file the maximum over the rows from int(start/step) to int(end/step) inclusive, of
-        unit length; files concatenated (§1.2). Rows past the end are left out; at least the last row remains."""
+        """Clip feature (dim,): per file the maximum over the rows of the clip, of unit length; files concatenated (§1.2)."""
         parts = []
-        for file, rows in zip(self._features, self._rows(video_id), strict=True):
-            first = min(int((start - file.start) / file.step), len(rows) - 1)
-            pooled = rows[max(first, 0) : int((end - file.start) / file.step) + 1].max(axis=0)
+        for file, found in zip(self._features, self._rows(video_id), strict=True):
+            pooled = found[rows.clip(start, end, file.step, file.start, len(found))].max(axis=0)
             parts.append(pooled / max(float(np.linalg.norm(pooled)), 1e-12))
         return np.concatenate(parts).astype(np.float32)
 
     def frame(self, seconds: float) -> int:
-        """Row of the object features at a time; Python's round, half to even, as upstream (§1.4)."""
-        return round(seconds / self._objects.step)
+        """Row of the object features at a time."""
+        return rows.frame(seconds, self._objects.step)
+
+    def middle(self, video_id: str, position: int) -> int:
+        """Row of the objects that are shown in the middle of a caption segment."""
+        segment = self.captions[video_id]["captions"][position]
+        return rows.middle(segment, self._objects.step, len(self.objects(video_id).features))
 
     def _read_rows(self, video_id: str) -> list[np.ndarray]:
         read = [file.rows(video_id).astype(np.float32) for file in self._features]
-        for path, rows in zip(self._paths[1:], read, strict=True):
-            _require_finite(rows, video_id, path)
+        for path, found in zip(self._paths[1:], read, strict=True):
+            _require_finite(found, video_id, path)
         return read
 
     def _read_objects(self, video_id: str) -> Objects:
@@ -117,18 +117,26 @@ class Inputs:
         Words keep their case, as upstream; with `fold_case` an unknown word is looked up in lower case too.
         """
         matrix = np.zeros((self.options.max_words, self.words.matrix.shape[1]), np.float32)
-        rows = [row for word in _WORD.findall(text) if (row := self._row(word)) is not None]
-        for place, row in enumerate(rows[: self.options.max_words]):
+        known = [row for word in _WORD.findall(text) if (row := self._row(word)) is not None]
+        for place, row in enumerate(known[: self.options.max_words]):
             matrix[place] = self.words.matrix[row]
         return matrix
 
     def _row(self, word: str) -> int | None:
-        if word in ENGLISH_STOP_WORDS:
+        if word in STOP_WORDS:
             return None
         row = self.words.index.get(word)
-        if row is None and self.options.fold_case and word.lower() not in ENGLISH_STOP_WORDS:
+        if row is None and self.options.fold_case and word.lower() not in STOP_WORDS:
             row = self.words.index.get(word.lower())
         return row
+
+
+def of_split(captions: dict[str, Any], annotations: dict[str, Any], split: str) -> list[str]:
+    """Ids of a split, sorted. What is not annotated as val or test is for training, if it has captions."""
+    if split == "train":
+        held_out = {video_id for video_id, entry in annotations.items() if entry["split"] != "train"}
+        return sorted(set(captions) - held_out)
+    return sorted(video_id for video_id, entry in annotations.items() if entry["split"] == split)
 
 
 def _require_finite(array: np.ndarray, video_id: str, path: str) -> None:

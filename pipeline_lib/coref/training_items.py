@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline_lib.coref.inputs import Inputs, Moments
+from pipeline_lib.coref.rows import interval
 
 
 class Pairs(NamedTuple):
@@ -27,7 +28,7 @@ def draw(inputs: Inputs, video_id: str, moments: Moments, rng: np.random.Generat
     clips, words, objects = [], [], []
     for index in chosen:
         window = neighbours(int(index), len(segments), inputs.options.look_window)
-        start, end = _interval(segments[index])
+        start, end = interval(segments[index])
         clips.append(moments.clip(inputs.clip(video_id, start, end)))
         words.append(inputs.sentence(segments[int(rng.choice(window))]["text"]))
         objects.append(moments.objects(candidates(inputs, video_id, int(index), window, rng)))
@@ -45,24 +46,29 @@ def candidates(inputs: Inputs, video_id: str, index: int, window: list[int], rng
     From the middle frames of the window's segments, those with a confidence of at least `min_confidence`; when they are
     enough, a random choice of them, else the first of the segment's own frame, whatever their confidence (§3).
     """
-    segments, found = inputs.captions[video_id]["captions"], inputs.objects(video_id)
+    found = inputs.objects(video_id)
     wanted = inputs.options.candidates
-
-    def middle(position: int) -> int:
-        return min(inputs.frame(sum(_interval(segments[position])) / 2), len(found.features) - 1)
-
-    frames = [middle(position) for position in window]
+    frames = [inputs.middle(video_id, position) for position in window]
     features, scores = np.concatenate(found.features[frames]), np.concatenate(found.scores[frames])
     confident = np.flatnonzero(scores >= inputs.options.min_confidence)
     if len(confident) >= wanted:
         return features[rng.choice(confident, wanted, replace=False)]
-    return found.features[middle(index), :wanted]
+    return found.features[inputs.middle(video_id, index), :wanted]
+
+
+def without_padding(words: np.ndarray) -> np.ndarray:
+    """Sentences (n, max_words, dim) cut after the padding row that follows the longest of them.
+
+    Their embeddings stay the same, because the network takes the maximum over words and all padding is alike.
+    """
+    longest = np.flatnonzero(words.any(axis=(0, 2)))
+    return words[:, : longest[-1] + 2 if len(longest) else 1]
 
 
 def statistics(inputs: Inputs, videos: list[str]) -> Moments:
     """Moments of the clips of all caption segments and of all objects of some videos."""
     clips = [
-        inputs.clip(video_id, *_interval(segment))
+        inputs.clip(video_id, *interval(segment))
         for video_id in videos
         for segment in inputs.captions[video_id]["captions"]
     ]
@@ -72,7 +78,3 @@ def statistics(inputs: Inputs, videos: list[str]) -> Moments:
 
 def _width(inputs: Inputs, video_id: str) -> int:
     return inputs.objects(video_id).features.shape[-1]
-
-
-def _interval(segment: dict[str, float]) -> tuple[float, float]:
-    return segment["start"], segment["start"] + segment["duration"]
