@@ -11,13 +11,16 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from pipeline_lib.core.errors import STOPPED, USER_ERROR, StopStage, UserError, explain, fail, one_line
+from pipeline_lib.core.redact import Formatter
 
 Options = TypeVar("Options", bound=BaseModel)
 
 
 def run(main: Callable[..., Any]) -> None:
     """Run `main` as a typer command; a UserError prints one line and exits 2, a StopStage exits 3."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[lines])
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(main)
     try:

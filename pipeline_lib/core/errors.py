@@ -6,6 +6,8 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
+from pipeline_lib.core.redact import redact
+
 USER_ERROR, STOPPED = 2, 3  # exit statuses
 
 
@@ -16,9 +18,19 @@ class Reason(StrEnum):
     UPSTREAM = "upstream"  # an earlier stage has no artefact of it
     NOT_FOUND = "not_found"
     PRIVATE = "private"
+    REMOVED = "removed"  # or never there: a site seldom says which
+    AGE_RESTRICTED = "age_restricted"
+    REGION_BLOCKED = "region_blocked"
+    MEMBERS_ONLY = "members_only"  # or to be paid for
+    DRM_PROTECTED = "drm_protected"
+    LIVE = "live"  # on air now, or announced
+    FILTERED = "filtered"  # found, but not what the search's filters let through
     NETWORK = "network"
     RATE_LIMITED = "rate_limited"
+    REQUEST_BLOCKED = "request_blocked"  # the site takes us for a robot, or refuses (HTTP 403)
+    PO_TOKEN_REQUIRED = "po_token_required"
     NO_CAPTIONS = "no_captions"
+    CAPTIONS_DISABLED = "captions_disabled"
     BAD_CAPTIONS = "bad_captions"
     NO_ARTICLE = "no_article"
     BAD_ARTICLE = "bad_article"
@@ -57,6 +69,9 @@ TRANSIENT = frozenset(
     {
         Reason.NETWORK,
         Reason.RATE_LIMITED,
+        Reason.REQUEST_BLOCKED,
+        Reason.PO_TOKEN_REQUIRED,
+        Reason.LIVE,
         Reason.OUT_OF_MEMORY,
         Reason.NO_GPU,
         Reason.DISK_FULL,
@@ -77,6 +92,10 @@ class ItemError(Exception):
         super().__init__(f"{self.reason}: {self.detail}" if self.detail else str(self.reason))
 
 
+class Later(Exception):
+    """Not now: nothing is noted of the video, and the producer that raised this gives it once more."""
+
+
 class UserError(Exception):
     """A person's mistake (configuration, missing file, wrong weights): one line that says the fix, exit status 2."""
 
@@ -86,8 +105,8 @@ class StopStage(Exception):
 
 
 def one_line(text: object, limit: int = 300) -> str:
-    """Any text as one printable line of at most `limit` characters."""
-    flat = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    """Any text as one printable line of at most `limit` characters, without secrets."""
+    flat = " ".join("".join(c if c.isprintable() else " " for c in redact(str(text))).split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pipeline_lib.core import files
-from pipeline_lib.core.errors import RETRIED, ItemError, Reason, StopStage, UserError, one_line
+from pipeline_lib.core.errors import RETRIED, ItemError, Later, Reason, StopStage, UserError, one_line
 from pipeline_lib.core.ledger import FAILED, OK, Row
 from pipeline_lib.core.spec import Spec
 
@@ -115,7 +115,7 @@ class Items:
         except ItemError as error:
             artefact.unlink(missing_ok=True)  # an older artefact must not outlive the source it was made from
             return Row(item.video_id, FAILED, error.reason, error.detail)
-        except (UserError, StopStage):
+        except (UserError, StopStage, Later):
             raise
         except OSError as error:
             if error.errno in _NO_SPACE:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.core import files, ids, ledger
-from pipeline_lib.core.errors import TRANSIENT, ItemError, Reason, StopStage, one_line
+from pipeline_lib.core.errors import TRANSIENT, ItemError, Later, Reason, StopStage, one_line
 from pipeline_lib.core.items import Item, Items, Write
 from pipeline_lib.core.ledger import FAILED, SKIPPED, Row
 from pipeline_lib.core.progress import track
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 Make = Callable[[Item, Path], int]  # the same, for an item
 
-#: The items that are still to be done → each of them once, in any order, with what writes its artefact.
+#: The items that are still to be done → each of them once, in any order, with what writes its artefact; once more after Later.
 Produce = Callable[[list[Item]], Generator[tuple[Item, Write], None, None]]
 
 
@@ -109,7 +109,11 @@ def run_stage(
                     raise RuntimeError(
                         f"{spec.stage} gave a result for {item.video_id}, which was not or no longer to be done"
                     )
-                row = replace(loop.bring(item, write), spec=spec.id)
+                try:
+                    row = replace(loop.bring(item, write), spec=spec.id)
+                except Later:
+                    waiting[item.video_id] = item
+                    continue
                 rows[item.video_id] = row
                 _stop_if_hopeless(row, rows.values(), len(entries), max_failed_fraction, spec.stage)
         forgotten = [item.video_id for item in todo if item.video_id not in rows]

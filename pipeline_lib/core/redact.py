@@ -1,0 +1,33 @@
+"""Text that may carry a secret (a cookie, a key, a token) → the same text without it, for logs, ledgers and messages."""
+
+import logging
+import re
+
+HIDDEN = "[hidden]"
+
+_RULES = (
+    # a header and all that follows it on its line
+    (re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(['\"]?\s*[:=]\s*)[^\r\n]+"), rf"\1\2{HIDDEN}"),
+    # a session cookie of Google by name, as name=value or as a line of a cookie file
+    (re.compile(r"\b((?:__Secure-|__Host-)?[A-Z0-9_-]*(?:SIDCC|SIDTS|SAPISID|APISID|SSID|HSID|PSID|SID|LOGIN_INFO))"
+                r"(['\"]?\s*[=:\t]\s*['\"]?)[^\s;'\",}]+"), rf"\1\2{HIDDEN}"),
+    # a parameter of an address or a JSON key
+    (re.compile(r"(?i)(?<![A-Za-z])(api_?key|key|po_?token|pot|signature|sig|lsig|password|access_token)"
+                r"(=|['\"]\s*:\s*['\"])[^\s&;'\",}]+"), rf"\1\2{HIDDEN}"),
+    # user and password of a proxy
+    (re.compile(r"(?i)\b(https?|socks[45]h?)://[^\s/@:]+:[^\s/@]+@"), rf"\1://{HIDDEN}@"),
+)  # fmt: skip
+
+
+def redact(text: str) -> str:
+    """The text with the values of cookies, keys, tokens, signatures and proxy passwords replaced."""
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+class Formatter(logging.Formatter):
+    """A formatter whose lines, tracebacks included, carry no secret."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
