@@ -161,8 +161,8 @@ class Moments(NamedTuple):
     def of(cls, clips: np.ndarray, objects: np.ndarray) -> "Moments":
         """Statistics of clips (n, dim) and objects (m, dim); a dimension that never varies is left as it is."""
         found = []
-        for rows in (clips, objects):
-            mean, std = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
+        for values in (clips, objects):
+            mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
             found += [mean.astype("f4"), np.where(std > 1e-6 * np.abs(mean) + 1e-12, std, 1.0).astype("f4")]
         return cls(*found)
 
