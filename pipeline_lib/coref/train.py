@@ -105,9 +105,10 @@ class MILO:
         chosen = self._order(epoch)[index * size : (index + 1) * size]
         rng = np.random.default_rng([self.options.training.seed, epoch, index])
         drawn = [training_items.draw(self.inputs, self.videos[i], self.moments, rng) for i in chosen]
-        clips, words, regions = (torch.from_numpy(np.concatenate(parts)) for parts in zip(*drawn, strict=True))
-        videos = torch.from_numpy(np.repeat(np.arange(len(drawn)), [len(pairs.clips) for pairs in drawn]))
-        return Batch(clips, words, regions, videos)
+        clips, words, regions = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
+        videos = np.repeat(np.arange(len(drawn)), [len(pairs.clips) for pairs in drawn])
+        parts = (clips, training_items.without_padding(words), regions, videos)
+        return Batch(*(torch.from_numpy(part) for part in parts))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The terms of the loss, computed in float32 from embeddings of whatever precision."""

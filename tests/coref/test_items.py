@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
+import torch
 
 from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import files
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref import evaluation_items, training_items
 from pipeline_lib.coref.inputs import Moments
+from pipeline_lib.coref.model import Dimensions, Net
 
 
 def edit(path, change):
@@ -145,3 +147,16 @@ def test_statistics_make_features_standard(world, options):
         rows = np.concatenate([inputs.objects(v).features.reshape(-1, 16) for v in inputs.videos("train")])
         standard = moments.objects(rows)
         assert np.allclose(standard.mean(0), 0, atol=1e-4) and np.allclose(standard.std(0), 1, atol=1e-3)
+
+
+def test_cut_padding_leaves_embeddings_as_they_are():
+    rng = np.random.default_rng(0)
+    words = np.zeros((3, 8, 16), np.float32)
+    words[0, :5], words[1, :2] = rng.normal(size=(5, 16)), rng.normal(size=(2, 16))
+    cut = training_items.without_padding(words)
+    assert cut.shape == (3, 6, 16)
+    net = Net(Dimensions(4, 16, 4), 32).eval()
+    assert torch.equal(net.embed_text(torch.from_numpy(words)), net.embed_text(torch.from_numpy(cut)))
+    assert training_items.without_padding(words[2:]).shape == (1, 1, 16)
+    full = rng.normal(size=(1, 8, 16)).astype("f4")
+    assert training_items.without_padding(full).shape == (1, 8, 16)
