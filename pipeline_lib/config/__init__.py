@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from pipeline_lib.config.base import Section, as_dict
-from pipeline_lib.config.collect import DueDiligence, SourceOptions
+from pipeline_lib.config.clean import DueDiligence, Duplicates
+from pipeline_lib.config.collect import SourceOptions
 from pipeline_lib.config.coref import Coref
 from pipeline_lib.config.features import Features, Weights
 from pipeline_lib.config.text import Text
@@ -29,6 +30,7 @@ class Config(Section):
     max_failed_fraction: float = Field(0.5, ge=0, le=1, description="transient failures in a shard that stop a stage")
     source: SourceOptions = SourceOptions()
     due_diligence: DueDiligence = DueDiligence()
+    duplicates: Duplicates = Duplicates()
     video: Video = Video()
     frames: Frames = Frames()
     features: Features = Features()

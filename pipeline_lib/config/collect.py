@@ -1,4 +1,4 @@
-"""Configuration of where videos come from and which are kept."""
+"""Configuration of where videos come from."""
 
 from typing import Literal
 
@@ -42,13 +42,3 @@ class SourceOptions(Section):
     id_pattern: str = Field(r"[A-Za-z0-9_-]+", description="regular expression that a whole video id must match")
     demo: Demo = Demo()
     local: Local = Local()
-
-
-class DueDiligence(Section):
-    """Limits beyond which a video is not used."""
-
-    min_seconds: float = Field(1.0, ge=0)
-    max_seconds: float = Field(4 * 3600.0, gt=0)
-    max_pixels: int = Field(4096 * 2304, gt=0, description="width × height")
-    max_bytes: int = Field(8 * 1024**3, gt=0)
-    duration_tolerance: float = Field(0.1, ge=0, le=1, description="share of the declared duration that may be missing")

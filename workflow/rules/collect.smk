@@ -1,6 +1,6 @@
 # Queries → list of videos, shards, articles, captions, video files, and the three JSON files that merge them.
 
-# A master file holds what these stages say of the videos that are ok in all of them.
+# A master file holds what these stages say of the videos that are ok in all of them; the last one leaves out duplicates.
 MASTERS = {
     "vid2article": ["articles"],
     "vid2article_master_not_filtered": ["articles", "captions"],
@@ -127,7 +127,8 @@ rule videos:
 
 rule master:
     input:
-        lambda wildcards: [ledger for stage in MASTERS[wildcards.master] for ledger in ledgers(stage)],
+        ledgers=lambda wildcards: [ledger for stage in MASTERS[wildcards.master] for ledger in ledgers(stage)],
+        duplicates=lambda wildcards: (f"{WORK}/duplicates.json" if "due_diligence" in MASTERS[wildcards.master] else []),
     output:
         "<work>/{master}.json",
     log:
@@ -139,6 +140,7 @@ rule master:
     params:
         code=fingerprint("pipeline_lib.collect.master"),
         folders=lambda wildcards: [f"{WORK}/{stage}" for stage in MASTERS[wildcards.master]],
+        duplicates=lambda wildcards, input: [f"--duplicates={input.duplicates}"] if input.duplicates else [],
         shards=config["shards"],
     shell:
-        "python -m pipeline_lib.collect.master {params.folders:q} --shards {params.shards} --out {output} 2> {log}"
+        "python -m pipeline_lib.collect.master {params.folders:q} --shards {params.shards} {params.duplicates:q} --out {output} 2> {log}"

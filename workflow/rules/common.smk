@@ -8,7 +8,7 @@ from pipeline_lib.core.ids import shard_name
 
 WORK = config["paths"]["work"]
 FEATURES = dict.fromkeys(["s3d", *config["coref"]["features"], *config["features"]["also"]])
-STAGES = ("articles", "captions", "videos", "due_diligence", "objects", *FEATURES)
+STAGES = ("articles", "captions", "videos", "inspection", "due_diligence", "objects", *FEATURES)
 STAGES += ("frames",) if config["frames"]["store"] else ()
 SHARDS = [shard_name(index) for index in range(config["shards"])]
 
