@@ -1,7 +1,7 @@
 """Detections per frame → the frames where the object was probably seen, in the files that EgoLoc and VQ2D's challenge read.
 
 The signal is each frame's best score, 0 where nothing was found. It is median filtered (scipy pads the ends with zeros) and
-searched with scipy.signal.find_peaks, as evaluate_vq.py of VQ2D does and, in comments, EgoLoc's get_detection_peaks_val.py.
+searched with scipy.signal.find_peaks, as in VQ2D's perform_vq_inference.py and in comments of EgoLoc's scripts.
 """
 
 import json
