@@ -2,122 +2,162 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import torch
 import typer
 
 from pipeline_lib.config import Config, load
 from pipeline_lib.config.base import as_dict
-from pipeline_lib.config.coref import Coref
+from pipeline_lib.config.coref import Coref, CorefEvaluation
 from pipeline_lib.core import arguments, cli, device, files, provenance
 from pipeline_lib.core.errors import UserError
-from pipeline_lib.coref import scoring, train
-from pipeline_lib.coref.checkpoint import Checkpoint, dimensions
+from pipeline_lib.coref import measuring, prediction_entries, train
+from pipeline_lib.coref.baselines import JointSpace
+from pipeline_lib.coref.checkpoint import Checkpoint
 from pipeline_lib.coref.evaluation_items import PROTOCOLS, Item, items
 from pipeline_lib.coref.inputs import Inputs
-from pipeline_lib.coref.metrics import Pairs, best_threshold, bootstrap, flatten, measure
-from pipeline_lib.coref.model import initial_network
-from pipeline_lib.coref.scoring import KINDS, Scores
+from pipeline_lib.coref.systems import CLIP, MIL_NCE, MILO, BaselineFiles, Systems, joint_spaces
 
 log = logging.getLogger(__name__)
 
+TASK = "multimodal event coreference"
 SPLITS = ("val", "test")
-MILO, UNTRAINED, RANDOM, ALL_POSITIVE = "milo", "untrained_network", "random", "all_positive"
+#: Baselines with networks of their own: system, network in the weights' records, name.
+NETWORKS = ((CLIP, "clip", "CLIP"), (MIL_NCE, "s3d", "MIL-NCE"))
+
+
+class Evaluation(NamedTuple):
+    """What an evaluation found.
+
+    Attributes:
+        results: {protocol: {val | test: {counts, left_out, systems, …}}}.
+        skipped: protocols that could not be evaluated, and why.
+        predictions: {protocol: {threshold, videos}}, of MILO.
+    """
+
+    results: dict[str, Any]
+    skipped: dict[str, str]
+    predictions: dict[str, Any]
+
+
+NOTHING = Evaluation({}, {}, {})
 
 
 def evaluate(inputs: Inputs, checkpoint: Checkpoint, options: Coref, where: torch.device) -> dict[str, Any]:
-    """{protocol: {val | test: {counts, left_out, systems}}}; every threshold is chosen on val."""
-    return {protocol: _protocol(inputs, protocol, checkpoint, options, where) for protocol in PROTOCOLS}
+    """The results of `assess`, for who has no further baselines."""
+    return assess(inputs, checkpoint, options, where).results
 
 
-def _protocol(
-    inputs: Inputs, protocol: str, checkpoint: Checkpoint, options: Coref, where: torch.device
-) -> dict[str, Any]:
-    entries, left_out = {}, {}
+def assess(
+    inputs: Inputs,
+    checkpoint: Checkpoint,
+    options: Coref,
+    where: torch.device,
+    spaces: Mapping[str, JointSpace] = {},
+) -> Evaluation:
+    """Score val and test without and with proposals.
+
+    Args:
+        spaces: the baselines that have networks of their own (see `systems.joint_spaces`).
+
+    Raises:
+        UserError: neither protocol can be evaluated.
+    """
+    systems = Systems(inputs, checkpoint, options, where, spaces)
+    found = Evaluation({}, {}, {})
+    for protocol in PROTOCOLS:
+        try:
+            found.results[protocol], found.predictions[protocol] = _protocol(systems, protocol)
+        except UserError as error:
+            found.skipped[protocol] = str(error)
+            log.warning("%s is not evaluated: %s", protocol.replace("_", " "), error)
+    if not found.results:
+        raise UserError("; ".join(dict.fromkeys(found.skipped.values())))
+    return found
+
+
+def _protocol(systems: Systems, protocol: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    inputs, options = systems.inputs, systems.options
+    entries: dict[str, list[Item]] = {}
+    left_out: dict[str, dict[str, str]] = {}
     for split in SPLITS:
-        entries[split], left_out[split] = items(inputs, split, protocol, checkpoint.moments, options.evaluation.min_iou)
-        if not any(item.labels.any() for item in entries[split]):
-            raise UserError(
-                f"{split} has no positive pair ({protocol.replace('_', ' ')}); give it videos with event_coreference"
-                + (" or temporal_proposals that meet events" if protocol == "with_proposals" else "")
-            )
-    scores = {split: _systems(inputs, entries[split], checkpoint, options, where) for split in SPLITS}
-    result: dict[str, Any] = {
-        split: {"counts": _counts(entries[split]), "left_out": left_out[split], "systems": {}} for split in SPLITS
+        found, left_out[split] = items(inputs, split, protocol, systems.checkpoint.moments, options.evaluation)
+        left_out[split] |= {item.video_id: why for item in found if (why := systems.why_not(item.video_id))}
+        entries[split] = [item for item in found if item.video_id not in left_out[split]]
+        for video_id, reason in sorted(left_out[split].items()):
+            log.info("%s of %s is left out: %s", video_id, split, reason)
+        if split == "test" or options.evaluation.protocol != "fixed":
+            _require(split, protocol, entries[split], left_out[split])
+    scores = {split: systems.score(entries[split]) for split in SPLITS if entries[split]}
+    of_val = {system: measuring.pairs(own) for system, own in scores.get("val", scores["test"]).items()}
+    points = measuring.points(of_val, options)
+    result = {
+        split: {**measuring.split_report(entries[split], own, of_val, points, options), "left_out": left_out[split]}
+        for split, own in scores.items()
     }
-    for system in scores["val"]:
-        threshold = _threshold(system, _pairs(scores["val"][system], "combined"), options)
-        for split in SPLITS:
-            result[split]["systems"][system] = _report(scores, split, system, threshold, options)
-    return result
+    shown = [
+        prediction_entries.entry(inputs, split, item, own)
+        for split in scores
+        for item, own in zip(entries[split], scores[split][MILO], strict=True)
+    ]
+    point = points[MILO]
+    return result, {"threshold": point.threshold, "similarity": point.similarity, "videos": shown}
 
 
-def _systems(
-    inputs: Inputs, entries: list[Item], checkpoint: Checkpoint, options: Coref, where: torch.device
-) -> dict[str, list[Scores]]:
-    sizes = dimensions(inputs, entries[0].video_id)
-    trained = checkpoint.network(options, sizes).to(where)
-    before, _ = initial_network(options.model, sizes, options.training.seed)
-    return {
-        MILO: scoring.score(trained, entries, options.evaluation, where),
-        UNTRAINED: scoring.score(before.to(where), entries, options.evaluation, where),
-        RANDOM: scoring.random(entries, options.training.seed),
-        ALL_POSITIVE: scoring.constant(entries, 1.0),
-    }
+def _require(split: str, protocol: str, entries: list[Item], left_out: dict[str, str]) -> None:
+    if not entries and not left_out:
+        raise UserError(f"there are no {split} videos; give some entries of the annotations the split {split}")
+    if not entries:
+        video_id, reason = min(left_out.items())
+        raise UserError(f"all {len(left_out)} videos of {split} are left out, for example {video_id}: {reason}")
+    if not any(item.labels.any() for item in entries):
+        raise UserError(
+            f"{split} has no positive pair ({protocol.replace('_', ' ')}); give it videos with event_coreference"
+            + (" and temporal_proposals that stand for their events" if protocol == "with_proposals" else "")
+        )
 
 
-def _report(
-    scores: dict[str, dict[str, list[Scores]]], split: str, system: str, threshold: float, options: Coref
-) -> dict[str, Any]:
-    pairs = _pairs(scores[split][system], "combined")
-    intervals = bootstrap(pairs, threshold, options.evaluation.bootstrap, options.training.seed)
-    metrics = {
-        name: {"value": round(value, 6), "ci95": [round(edge, 6) for edge in intervals[name]]}
-        for name, value in measure(pairs, threshold).items()
-    }
-    report: dict[str, Any] = {"threshold": threshold, "threshold_from": "val", **metrics}
-    if system in (MILO, UNTRAINED):
-        report["f1_by_similarity"] = {}
-        for kind in KINDS:
-            own = _threshold(system, _pairs(scores["val"][system], kind), options)
-            f1 = measure(_pairs(scores[split][system], kind), own)["f1"]
-            report["f1_by_similarity"][kind] = {"threshold": own, "f1": round(f1, 6)}
-    return report
+def notes(weights: dict[str, Any], config: Config, found: Evaluation = NOTHING) -> list[str]:
+    """What a reader must know before quoting the numbers.
 
-
-def _threshold(system: str, val: Pairs, options: Coref) -> float:
-    return 0.0 if system == ALL_POSITIVE else best_threshold(val, options.evaluation.thresholds)
-
-
-def _pairs(scores: Sequence[Scores], kind: str) -> Pairs:
-    return flatten([s.by_kind[kind] for s in scores], [s.labels for s in scores], [s.missed for s in scores])
-
-
-def _counts(entries: list[Item]) -> dict[str, int]:
-    return {
-        "videos": len(entries),
-        "clips": sum(len(item.intervals) for item in entries),
-        "sentences": sum(len(item.sentences) for item in entries),
-        "pairs": sum(item.labels.size for item in entries),
-        "positive_pairs": int(sum(item.labels.sum() for item in entries)),
-        "positive_pairs_without_clip": sum(item.missed for item in entries),
-    }
-
-
-def notes(weights: dict[str, Any], config: Config) -> list[str]:
-    """What a reader must know before quoting the numbers."""
-    found = []
+    Args:
+        weights: of each feature network, what its weights are.
+    """
+    said = []
     untrained = sorted(name for name, about in weights.items() if not about["trained"])
     if untrained:
-        found.append(
+        said.append(
             f"Features come from untrained networks ({', '.join(untrained)}): these numbers say nothing of MILO on real data."
         )
+    scored = {system for result in found.results.values() for system in result["test"]["systems"]}
+    chance = [name for system, network, name in NETWORKS if system in scored and network in untrained]
+    if chance:
+        said.append(f"Baselines with untrained weights are at chance; that says nothing of {' and '.join(chance)}.")
     if config.source.kind == "demo":
-        found.append("The videos, texts and labels are generated.")
-    return found
+        said.append("The videos, texts and labels are generated.")
+    said += [f"Not evaluated {protocol.replace('_', ' ')}: {reason}." for protocol, reason in found.skipped.items()]
+    shares = [result["test"]["sentences_per_article"]["one_sentence_share"] for result in found.results.values()]
+    if any(shares) and config.coref.evaluation.softmax == "per_clip":
+        said.append(
+            f"{max(shares):.0%} of the test articles have one sentence: a softmax over it is 1, so MILO and all baselines "
+            "that take one say yes for each of their clips."
+        )
+    return said
+
+
+def settings(options: CorefEvaluation) -> dict[str, Any]:
+    """The protocol as the result states it, without what has no effect on it."""
+    unused = {
+        "chosen_on_val": {"sim_threshold"},
+        "fixed": {"thresholds"},
+        "as_published": {"thresholds", "sim_threshold"},
+    }
+    unused_rules = {"iou": {"min_overlap"}, "centre_inside": {"min_iou", "min_overlap"}, "overlap": {"min_iou"}}
+    left_out = unused[options.protocol] | unused_rules[options.matching]
+    return {key: value for key, value in as_dict(options).items() if key not in left_out}
 
 
 def main(
@@ -133,24 +173,39 @@ def main(
     ] = None,
     config: Annotated[str, typer.Option(help="the whole configuration as JSON")] = "{}",
     where: arguments.Device = "auto",
+    predictions_out: Annotated[
+        Path | None, typer.Option("--predictions", help="JSON of every clip's objects and scores, for the report")
+    ] = None,
+    clip: Annotated[Path | None, typer.Option(help="clip.hdf5, for the baseline clip")] = None,
+    clip_weights: Annotated[Path | None, typer.Option(help="weights that clip.hdf5 was made with")] = None,
+    s3d: Annotated[Path | None, typer.Option(help="s3d.hdf5, for the baseline mil_nce")] = None,
+    s3d_weights: Annotated[Path | None, typer.Option(help="weights that s3d.hdf5 was made with")] = None,
 ) -> None:
-    """Score val and test without and with proposals, beside random, all-positive and untrained baselines."""
+    """Score val and test without and with proposals, MILO beside the baselines of coref.evaluation.baselines."""
     whole = load(json.loads(config))
     device.deterministic()
     target = device.choose(where)
     about = {path.stem: files.read_json(path) for path in weights or []}
     trained = Checkpoint.load(checkpoint)
     with Inputs(captions, annotations, objects, features, words, whole.coref.data) as inputs:
-        results = evaluate(inputs, trained, whole.coref, target)
+        spaces = joint_spaces(inputs, BaselineFiles(clip, clip_weights, s3d, s3d_weights), whole, target)
+        found = assess(inputs, trained, whole.coref, target, spaces)
         specs = {name: json.loads(spec) for name, spec in inputs.specs.items()}
+        specs |= {space.file.path.name: json.loads(space.file.spec) for space in spaces.values()}
+    said = notes({key: value for key, value in about.items() if "network" in value}, whole, found)
     about["milo"] = {"sha256": files.sha256(checkpoint), "trained": True, "epoch": trained.about["epoch"]}
     about["words"] = {"name": whole.weights.words, "sha256": files.sha256(words)}
+    if predictions_out:
+        content = {"task": TASK, "notes": said, "system": MILO, "protocols": found.predictions}
+        files.write_json(predictions_out, content, indent=None)
     files.write_json(
         out,
         {
-            "task": "multimodal event coreference",
-            "notes": notes({key: value for key, value in about.items() if "network" in value}, whole),
-            "results": results,
+            "task": TASK,
+            "notes": said,
+            "protocol": settings(whole.coref.evaluation),
+            "results": found.results,
+            "skipped": found.skipped,
             "provenance": provenance.record(as_dict(whole), specs=specs, weights=about, device=str(target)),
         },
     )

@@ -25,6 +25,8 @@ class Objects(NamedTuple):
 
     features: np.ndarray  # (n_frames, K, dim) float32
     scores: np.ndarray  # (n_frames, K)
+    boxes: np.ndarray  # (n_frames, K, 4) x1 y1 x2 y2 in pixels of the video
+    labels: np.ndarray  # (n_frames, K)
 
 
 class Inputs:
@@ -95,6 +97,10 @@ class Inputs:
         """Row of the object features at a time."""
         return rows.frame(seconds, self._objects.step)
 
+    def time(self, row: int) -> float:
+        """Seconds that a row of the object features is at."""
+        return self._objects.start + row * self._objects.step
+
     def middle(self, video_id: str, position: int) -> int:
         """Row of the objects that are shown in the middle of a caption segment."""
         segment = self.captions[video_id]["captions"][position]
@@ -109,7 +115,7 @@ class Inputs:
     def _read_objects(self, video_id: str) -> Objects:
         found = self._objects.read(video_id)
         _require_finite(found["features"], video_id, self._paths[0])
-        return Objects(found["features"].astype(np.float32), found["scores"])
+        return Objects(found["features"].astype(np.float32), found["scores"], found["boxes"], found["labels"])
 
     def sentence(self, text: str) -> np.ndarray:
         """A sentence as (max_words, word dim): known words that are no stop words, cut or padded with zeros (§1.6).

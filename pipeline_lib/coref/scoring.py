@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pipeline_lib.config.coref import CorefEvaluation
 from pipeline_lib.coref.evaluation_items import Item
@@ -13,44 +14,55 @@ KINDS = ("combined", "global", "regional")
 
 
 class Scores(NamedTuple):
-    """Similarities of one item by kind, each (clips, sentences)."""
+    """Similarities of one item by kind, each (clips, sentences).
+
+    Attributes:
+        by_object: (clips, sentences, objects), text · object; None of a system without objects.
+    """
 
     video_id: str
     by_kind: dict[str, np.ndarray]
     labels: np.ndarray
     missed: int
+    by_object: np.ndarray | None = None
 
 
 def score(net: Net, items: list[Item], options: CorefEvaluation, where: torch.device) -> list[Scores]:
-    """Per clip a softmax over the article's sentences of text · clip (global) and of the mean over its objects of
-    text · object (regional), and a·global + (1-a)·regional (combined)."""
+    """text · clip (global) and the mean over a clip's objects of text · object (regional), each normalised as
+    `options.softmax` says, and a·global + (1-a)·regional (combined)."""
     net.eval()
     found = []
     with torch.inference_mode():
         for item in items:
             clips, words, objects = (torch.from_numpy(a).to(where) for a in (item.clips, item.words, item.objects))
-            video, regions = net.GU_video(clips), net.GU_obj(objects)
-            text = net.embed_text(words)
-            by_clip = (video @ text.T / options.temperature).softmax(dim=1)
-            by_object = (torch.einsum("nkd,sd->nks", regions, text).mean(dim=1) / options.temperature).softmax(dim=1)
-            combined = options.weight_global * by_clip + (1 - options.weight_global) * by_object
-            similarities = dict(zip(KINDS, (combined, by_clip, by_object), strict=True))
-            arrays = {kind: values.cpu().numpy().astype(np.float64) for kind, values in similarities.items()}
-            found.append(Scores(item.video_id, arrays, item.labels, item.missed))
+            video, regions, text = net.GU_video(clips), net.GU_obj(objects), net.embed_text(words)
+            by_object = torch.einsum("nkd,sd->nsk", regions, text)
+            by_clip = normalise(video @ text.T, options.softmax, options.temperature)
+            by_region = normalise(by_object.mean(dim=2), options.softmax, options.temperature)
+            combined = options.weight_global * by_clip + (1 - options.weight_global) * by_region
+            kinds = zip(KINDS, map(_array, (combined, by_clip, by_region)), strict=True)
+            found.append(Scores(item.video_id, dict(kinds), item.labels, item.missed, _array(by_object)))
     return found
 
 
-def constant(items: list[Item], value: float) -> list[Scores]:
-    """Every pair with the same score."""
-    return [_same(item, np.full(item.labels.shape, value)) for item in items]
+def normalise(similarity: Tensor, softmax: str, temperature: float) -> Tensor:
+    """Similarities (clips, sentences) of a video as scores.
+
+    Args:
+        softmax: per_clip: over the sentences, as published | per_video: over all pairs | none: they stay as they are,
+            and the temperature has no effect.
+    """
+    if softmax == "none":
+        return similarity
+    if softmax == "per_video":
+        return (similarity.flatten() / temperature).softmax(dim=0).reshape(similarity.shape)
+    return (similarity / temperature).softmax(dim=1)
 
 
-def random(items: list[Item], seed: int) -> list[Scores]:
-    """Uniform scores, normalised over the sentences of a clip as a softmax's are."""
-    rng = np.random.default_rng(seed)
-    drawn = [rng.exponential(size=item.labels.shape) for item in items]
-    return [_same(item, values / values.sum(axis=1, keepdims=True)) for item, values in zip(items, drawn, strict=True)]
-
-
-def _same(item: Item, values: np.ndarray) -> Scores:
+def alike(item: Item, values: np.ndarray) -> Scores:
+    """Scores of a system that knows one kind of similarity."""
     return Scores(item.video_id, dict.fromkeys(KINDS, values), item.labels, item.missed)
+
+
+def _array(values: Tensor) -> np.ndarray:
+    return values.cpu().numpy().astype(np.float64)

@@ -83,8 +83,8 @@ class MILO:
         if report:
             log.info("%s: %s", options.model.pretrained, report)
         self.net.to(where)
-        min_iou = options.evaluation.min_iou
-        self.val = {protocol: items(inputs, "val", protocol, self.moments, min_iou)[0] for protocol in PROTOCOLS}
+        wanted = options.evaluation
+        self.val = {protocol: items(inputs, "val", protocol, self.moments, wanted)[0] for protocol in PROTOCOLS}
         if not any(item.labels.any() for item in self.val[WITHOUT]):
             raise UserError(
                 "val has no pair of an event and a sentence that corefer, so no epoch or threshold can be chosen; "

@@ -98,24 +98,12 @@ def test_eval_objects_go_round_the_frames(world):
     with world.open(with_data(candidates_eval=5)) as inputs:
         features = inputs.objects("video00").features
         chosen = evaluation_items.choose(inputs, "video00", 0.0, 3.0, 5)  # rows 0 and 1
-        assert np.array_equal(chosen, features[[0, 1, 0, 1, 0], [0, 0, 1, 1, 2]])
-        assert np.array_equal(evaluation_items.choose(inputs, "video00", 60, 66, 5), np.zeros((5, 16)))
-
-
-def test_proposals_are_the_intervals_between_cuts():
-    found = evaluation_items.proposals([9.0, 4.0, 0.0, 12.0], 12.0)
-    assert found.tolist() == [[0.0, 4.0], [4.0, 9.0], [9.0, 12.0]]
-    assert evaluation_items.proposals([], 12.0).tolist() == [[0.0, 12.0]]
-
-
-def test_matching_by_overlap_counts_what_nobody_proposed():
-    """IoU of [0, 4] with [0, 5] is .8, of [4, 10] with [0, 5] .1; the event [20, 21] meets [10, 30] with .05 only."""
-    intervals = np.array([[0, 4], [4, 10], [10, 30]], float)
-    events = np.array([[0, 5], [20, 21]], float)
-    truth = np.array([[True, False, True], [False, True, False]])
-    labels, missed = evaluation_items.match(intervals, events, truth, 0.5)
-    assert labels.tolist() == [[True, False, True], [False] * 3, [False] * 3] and missed == 1
-    assert evaluation_items.match(intervals, events, truth, 0.04)[1] == 0
+        assert chosen.rows == [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)]
+        assert np.array_equal(chosen.features, features[[0, 1, 0, 1, 0], [0, 0, 1, 1, 2]])
+        nothing = evaluation_items.choose(inputs, "video00", 60, 66, 5)
+        assert nothing.rows == [] and np.array_equal(nothing.features, np.zeros((5, 16)))
+        few = evaluation_items.choose(inputs, "video00", 15.0, 18.0, 5)  # row 5 alone, with four objects
+        assert few.rows == [(5, 0), (5, 1), (5, 2), (5, 3)] and not few.features[4].any()
 
 
 def test_left_out_videos_are_named_with_their_reason(world, options):
@@ -126,7 +114,7 @@ def test_left_out_videos_are_named_with_their_reason(world, options):
 
     edit(world.paths["annotations"], change)
     with world.open(options) as inputs:
-        found, left_out = evaluation_items.items(inputs, "val", "without_proposals", plain(), 0.5)
+        found, left_out = evaluation_items.items(inputs, "val", "without_proposals", plain(), options.evaluation)
         assert [item.video_id for item in found] == ["video24", "video27", "video28", "video29"]
         assert "no sentences" in left_out["video25"] and "due diligence" in left_out["gone"]
         assert "no event" in left_out["video26"]
