@@ -42,12 +42,13 @@ include: "workflow/rules/features.smk"
 include: "workflow/rules/store.smk"
 include: "workflow/rules/text.smk"
 include: "workflow/rules/coref.smk"
+include: "workflow/rules/coref_ablation.smk"
 
 
 rule all:
     default_target: True
     input:
-        "<results>/coref_eval.json",
+        expand("<results>/coref_eval.{form}", form=["json", "md", "html"]),
         "<results>/GloVe_tokenized_count.txt",
         "<results>/CLIP_tokenized_count.txt",
         "<work>/coref/milo.safetensors",

@@ -42,11 +42,15 @@ class Config(Section):
     def _possible(self) -> "Config":
         if self.paths.work == self.paths.results:
             raise ValueError(f"paths.work and paths.results are both {self.paths.work!r}; give them different folders")
-        if self.coref.data.candidates > self.features.objects.boxes:
-            raise ValueError(
-                f"coref.data.candidates ({self.coref.data.candidates}) exceeds features.objects.boxes "
-                f"({self.features.objects.boxes}); lower the first or raise the second"
-            )
+        for key, candidates in (
+            ("coref.data.candidates", self.coref.data.candidates),
+            ("the largest of coref.ablation.candidates", max(self.coref.ablation.candidates, default=1)),
+        ):
+            if candidates > self.features.objects.boxes:
+                raise ValueError(
+                    f"{key} ({candidates}) exceeds features.objects.boxes ({self.features.objects.boxes}); "
+                    "lower the first or raise the second"
+                )
         return self
 
 

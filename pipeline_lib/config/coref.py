@@ -99,8 +99,21 @@ class CorefEvaluation(Section):
     )
     mil_nce_temperature: float = Field(1.0, gt=0, description="of the baseline's softmax; MIL-NCE is trained with 1")
     mil_nce_dictionary: str | None = Field(
-        None, description="s3d_dict.npy, words of MIL-NCE's text tower; null: words of the articles, for untrained weights"
+        None,
+        description="s3d_dict.npy, words of MIL-NCE's text tower; null: words of the articles, for untrained weights",
     )
+
+
+class CorefAblation(Section):
+    """Values tried in results/coref_ablation.json, one factor at a time, the others as configured."""
+
+    look_window: list[int] = Field([0, 1, 2], description="of data.look_window")
+    candidates: list[int] = Field([1, 5, 10], description="of data.candidates and data.candidates_eval")
+    loss: list[Literal["mmr_text_video+nce_text_object", "nce_video_text+nce_text_object"]] = Field(
+        ["mmr_text_video+nce_text_object", "nce_video_text+nce_text_object"], description="of training.loss"
+    )
+    weight_global: list[float] = Field([0.0, 0.3, 0.5, 0.7, 1.0], description="of evaluation.weight_global, a")
+    seeds: list[int] = Field([1, 2, 3], min_length=1, description="every value is trained with each")
 
 
 class Coref(Section):
@@ -111,3 +124,4 @@ class Coref(Section):
     model: CorefModel = CorefModel()
     training: CorefTraining = CorefTraining()
     evaluation: CorefEvaluation = CorefEvaluation()
+    ablation: CorefAblation = CorefAblation()

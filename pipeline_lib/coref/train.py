@@ -164,14 +164,11 @@ def train(
     return Checkpoint(fitted.state, task.moments, about), fitted
 
 
-def contents(paths: Mapping[str, Path]) -> dict[str, str]:
-    """What stands in each input: sha256 of the small ones; size and time of change of HDF5 files."""
-    found = {}
-    for name, path in paths.items():
-        state = path.stat()
-        large = path.suffix in (".hdf5", ".h5")
-        found[name] = f"{state.st_size} {state.st_mtime_ns}" if large else files.sha256(path)
-    return found
+def key_of(captions: Path, annotations: Path, objects: Path, features: list[Path], words: Path) -> dict[str, Any]:
+    """What stands in the inputs, for `train`: sha256 of the small ones, size and time of change of the others."""
+    small = {path.name: files.sha256(path) for path in (captions, annotations, words)}
+    large = {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in (objects, *features)}
+    return {"inputs": small | large}
 
 
 def main(
@@ -195,8 +192,7 @@ def main(
     """
     wanted = cli.parse_options(Coref, options)
     device.deterministic(wanted.training.threads)
-    paths = {"captions": captions, "annotations": annotations, "words": words, "objects": objects}
-    key = {"inputs": contents(paths | {f"features{i}": path for i, path in enumerate(features)})}
+    key = key_of(captions, annotations, objects, features, words)
     folder = state or out.parent / "training"
     with (
         together(where) as (ranks, target),

@@ -2,6 +2,25 @@
 
 
 COREF_FEATURES = expand("<work>/{feature}.hdf5", feature=config["coref"]["features"])
+BASELINES = config["coref"]["evaluation"]["baselines"]
+
+# What one baseline alone needs: option of pipeline_lib.coref.evaluate → file.
+BASELINE_FILES = {
+    "clip": {"clip": "<work>/clip.hdf5", "clip-weights": "<work>/weights/clip.safetensors"},
+    "mil_nce": {"s3d": "<work>/s3d.hdf5", "s3d-weights": "<work>/weights/s3d.safetensors"},
+}
+NEEDED = {option: path for baseline in BASELINES for option, path in BASELINE_FILES.get(baseline, {}).items()}
+NETWORKS_USED = dict.fromkeys(
+    ["objects", *config["coref"]["features"], *(name for name in ("clip", "s3d") if name in NEEDED)]
+)
+
+ONLY_MEASURED = ("bootstrap", "baselines", "clip_temperature", "mil_nce_temperature", "mil_nce_dictionary")
+
+
+def training_options(coref):
+    """The coref section without what training doesn't use, so that other values there don't train again."""
+    kept = {key: value for key, value in coref["evaluation"].items() if key not in ONLY_MEASURED}
+    return {key: value for key, value in coref.items() if key != "ablation"} | {"evaluation": kept}
 
 
 rule coref_train:
@@ -27,7 +46,7 @@ rule coref_train:
         gpu=config["features"]["gpus"] * config["coref"]["training"]["processes"],
     params:
         code=fingerprint("pipeline_lib.coref.train"),
-        options=section("coref"),
+        options=literal(json.dumps(training_options(config["coref"]))),
         device=config["features"]["device"],
         launch=launch("coref"),
         features=lambda wildcards, input: [f"--features={path}" for path in input.features],
@@ -46,13 +65,16 @@ rule coref_eval:
         objects="<work>/objects.hdf5",
         features=COREF_FEATURES,
         words="<work>/words.safetensors",
-        weights=expand("<work>/weights/{network}.json", network=["objects", *config["coref"]["features"]]),
+        weights=expand("<work>/weights/{network}.json", network=NETWORKS_USED),
+        baselines=list(NEEDED.values()),
+        dictionary=if_path(config["coref"]["evaluation"]["mil_nce_dictionary"]),
     output:
-        report(
+        result=report(
             "<results>/coref_eval.json",
             caption="../report/coref_eval.rst",
             category="Coreference",
         ),
+        predictions="<work>/coref/predictions.json",
     log:
         "<work>/logs/coref_eval.log",
     benchmark:
@@ -64,8 +86,28 @@ rule coref_eval:
         config=section(""),
         features=lambda wildcards, input: [f"--features={path}" for path in input.features],
         weights=lambda wildcards, input: [f"--weights={path}" for path in input.weights],
+        baselines=lambda wildcards, input: [
+            f"--{option}={path}" for option, path in zip(NEEDED, input.baselines, strict=True)
+        ],
         device=config["features"]["device"],
     shell:
         "python -m pipeline_lib.coref.evaluate --checkpoint {input.checkpoint} --captions {input.captions}"
         " --annotations {input.annotations} --objects {input.objects} {params.features:q} --words {input.words}"
-        " {params.weights:q} --config {params.config:q} --device {params.device} --out {output} 2> {log}"
+        " {params.weights:q} {params.baselines:q} --config {params.config:q} --device {params.device}"
+        " --predictions {output.predictions} --out {output.result} 2> {log}"
+
+
+rule coref_tables:
+    input:
+        "<results>/coref_eval.json",
+    output:
+        markdown="<results>/coref_eval.md",
+        html=report("<results>/coref_eval.html", caption="../report/coref_eval.rst", category="Coreference"),
+    log:
+        "<work>/logs/coref_tables.log",
+    conda:
+        "../../envs/learning.yaml"
+    params:
+        code=fingerprint("pipeline_lib.coref.tables"),
+    shell:
+        "python -m pipeline_lib.coref.tables {input} --out {output.markdown} --html {output.html} 2> {log}"
