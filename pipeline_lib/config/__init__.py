@@ -51,6 +51,12 @@ class Config(Section):
                     f"{key} ({candidates}) exceeds features.objects.boxes ({self.features.objects.boxes}); "
                     "lower the first or raise the second"
                 )
+        wanted = self.coref.evaluation
+        if "mil_nce" in wanted.baselines and self.weights.s3d != "untrained" and not wanted.mil_nce_dictionary:
+            raise ValueError(
+                f"coref.evaluation.baselines has mil_nce, whose weights ({self.weights.s3d}) belong to a list of words; set "
+                "coref.evaluation.mil_nce_dictionary to s3d_dict.npy, or take mil_nce out"
+            )
         return self
 
 
@@ -78,6 +84,7 @@ def _files(config: Config) -> list[tuple[str, str]]:
         *((f"weights.{net}", path) for net, path in as_dict(weights).items() if net != "words" and _is_path(path)),
         ("weights.words", None if weights.words == "captions" else weights.words),
         ("coref.model.pretrained", config.coref.model.pretrained),
+        ("coref.evaluation.mil_nce_dictionary", config.coref.evaluation.mil_nce_dictionary),
         ("source.annotations", config.source.annotations),
         ("source.local.folder", config.source.local.folder if config.source.kind == "local" else None),
     ]

@@ -18,8 +18,8 @@ from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import cli, files, provenance
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref.evaluate import notes
-from pipeline_lib.coref.evaluation_items import PROTOCOLS
 from pipeline_lib.coref.factors import BASE, FACTORS, configured, variants
+from pipeline_lib.coref.names import PROTOCOLS
 
 matplotlib.use("agg")
 

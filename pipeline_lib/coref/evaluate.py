@@ -17,9 +17,10 @@ from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref import measuring, prediction_entries, train
 from pipeline_lib.coref.baselines import JointSpace
 from pipeline_lib.coref.checkpoint import Checkpoint
-from pipeline_lib.coref.evaluation_items import PROTOCOLS, Item, items
+from pipeline_lib.coref.evaluation_items import Item, items
 from pipeline_lib.coref.inputs import Inputs
-from pipeline_lib.coref.systems import CLIP, MIL_NCE, MILO, BaselineFiles, Systems, joint_spaces
+from pipeline_lib.coref.names import CLIP, MIL_NCE, MILO, PROTOCOLS
+from pipeline_lib.coref.systems import BaselineFiles, Systems, joint_spaces
 
 log = logging.getLogger(__name__)
 

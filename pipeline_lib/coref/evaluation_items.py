@@ -9,9 +9,7 @@ from pipeline_lib.config.coref import CorefEvaluation
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref import matching
 from pipeline_lib.coref.inputs import Inputs, Moments
-
-WITHOUT, WITH = "without_proposals", "with_proposals"
-PROTOCOLS = (WITHOUT, WITH)
+from pipeline_lib.coref.names import WITHOUT
 
 
 class Chosen(NamedTuple):

@@ -9,19 +9,14 @@ import torch
 from pipeline_lib.config import Config
 from pipeline_lib.config.coref import Coref
 from pipeline_lib.core.errors import UserError
-from pipeline_lib.core.weights import UNTRAINED as WITHOUT_TRAINING
 from pipeline_lib.coref import baselines, scoring
 from pipeline_lib.coref.baselines import JointSpace
 from pipeline_lib.coref.checkpoint import Checkpoint, dimensions
 from pipeline_lib.coref.evaluation_items import Item
 from pipeline_lib.coref.inputs import Inputs
 from pipeline_lib.coref.model import initial_network
+from pipeline_lib.coref.names import ALL_POSITIVE, CLIP, HOWTO100M, MIL_NCE, MILO, RANDOM, SYSTEMS, UNTRAINED
 from pipeline_lib.coref.scoring import Scores
-
-MILO, UNTRAINED, HOWTO100M, RANDOM, ALL_POSITIVE = "milo", "untrained_network", "howto100m", "random", "all_positive"
-CLIP, MIL_NCE = "clip", "mil_nce"
-#: In the order that tables show them.
-ORDER = (MILO, HOWTO100M, UNTRAINED, CLIP, MIL_NCE, RANDOM, ALL_POSITIVE)
 
 
 @dataclass(frozen=True)
@@ -53,11 +48,6 @@ def joint_spaces(inputs: Inputs, given: BaselineFiles, config: Config, where: to
     if MIL_NCE in wanted.baselines:
         assert given.s3d and given.s3d_weights
         words = Path(wanted.mil_nce_dictionary) if wanted.mil_nce_dictionary else None
-        if words is None and config.weights.s3d != WITHOUT_TRAINING:
-            raise UserError(
-                f"the baseline mil_nce needs the words that the weights {config.weights.s3d} were trained with; set "
-                "coref.evaluation.mil_nce_dictionary to s3d_dict.npy, or take mil_nce out of coref.evaluation.baselines"
-            )
         articles = [entry["article_sentences"] for entry in inputs.annotations.values()]
         found[MIL_NCE] = baselines.mil_nce(
             given.s3d, given.s3d_weights, words or baselines.vocabulary(articles), wanted.mil_nce_temperature, where
@@ -91,7 +81,7 @@ class Systems:
         return next(filter(None, (space.why_not(video_id) for space in self.spaces.values())), None)
 
     def score(self, items: list[Item]) -> dict[str, list[Scores]]:
-        """Scores of every system, in the order of ORDER."""
+        """Scores of every system, in the order of SYSTEMS."""
         wanted, options = self.options.evaluation, self.options
         sizes = dimensions(self.inputs, items[0].video_id)
         found = {MILO: scoring.score(self.checkpoint.network(options, sizes).to(self.where), items, wanted, self.where)}
@@ -105,4 +95,4 @@ class Systems:
             found[RANDOM] = baselines.random(items, wanted.softmax, options.training.seed)
         if ALL_POSITIVE in wanted.baselines:
             found[ALL_POSITIVE] = baselines.all_positive(items)
-        return {name: found[name] for name in ORDER if name in found}
+        return {name: found[name] for name in SYSTEMS if name in found}

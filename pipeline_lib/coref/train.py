@@ -17,10 +17,11 @@ from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.fingerprint import fingerprint
 from pipeline_lib.coref import losses, training_items
 from pipeline_lib.coref.checkpoint import Checkpoint, dimensions, options_of
-from pipeline_lib.coref.evaluation_items import PROTOCOLS, WITHOUT, Item, items
+from pipeline_lib.coref.evaluation_items import Item, items
 from pipeline_lib.coref.inputs import Inputs, Moments
 from pipeline_lib.coref.metrics import best_threshold, flatten, measure
 from pipeline_lib.coref.model import Net, initial_network
+from pipeline_lib.coref.names import PROTOCOLS, WITHOUT
 from pipeline_lib.coref.scoring import score
 from pipeline_lib.training import logs
 from pipeline_lib.training.loop import Fitted, fit

@@ -12,9 +12,9 @@ from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import arguments, cli, device, files
 from pipeline_lib.coref import train
 from pipeline_lib.coref.ablation import METRICS
-from pipeline_lib.coref.evaluate import MILO, SPLITS, evaluate
-from pipeline_lib.coref.evaluation_items import PROTOCOLS
+from pipeline_lib.coref.evaluate import SPLITS, evaluate
 from pipeline_lib.coref.inputs import Inputs
+from pipeline_lib.coref.names import MILO, PROTOCOLS
 
 
 def scores(

@@ -108,5 +108,5 @@ def test_command_lines_and_table(world, options, tmp_path, capsys):
     assert written["provenance"]["specs"]["s3d.hdf5"] == {"stage": "synthetic"}
     assert log.read_text().startswith("epoch,loss,val_f1_without_proposals,")
     summary.main(out)
-    assert "milo" in capsys.readouterr().out
+    assert "MILO" in capsys.readouterr().out
     assert Coref.model_validate(Checkpoint.load(checkpoint).about["options"]) == options

@@ -10,9 +10,7 @@ BASELINE_FILES = {
     "mil_nce": {"s3d": "<work>/s3d.hdf5", "s3d-weights": "<work>/weights/s3d.safetensors"},
 }
 NEEDED = {option: path for baseline in BASELINES for option, path in BASELINE_FILES.get(baseline, {}).items()}
-NETWORKS_USED = dict.fromkeys(
-    ["objects", *config["coref"]["features"], *(name for name in ("clip", "s3d") if name in NEEDED)]
-)
+NETWORKS_USED = list(dict.fromkeys(["objects", *config["coref"]["features"], *sorted(NETWORKS.keys() & NEEDED)]))
 
 ONLY_MEASURED = ("bootstrap", "baselines", "clip_temperature", "mil_nce_temperature", "mil_nce_dictionary")
 
@@ -106,7 +104,7 @@ rule coref_tables:
     log:
         "<work>/logs/coref_tables.log",
     conda:
-        "../../envs/learning.yaml"
+        "../../envs/data.yaml"
     params:
         code=fingerprint("pipeline_lib.coref.tables"),
     shell:
