@@ -70,7 +70,7 @@ class Items:
                 spec_file = self.folder.parent / "spec.json"
                 if not spec_file.exists():
                     files.write_text(spec_file, self.spec.json() + "\n")
-                self.done = _read_journal(self.journal)
+                self.done = read_journal(self.journal)
                 yield
         except Timeout:
             raise UserError(f"another process works on {self.folder}; wait for it or end it") from None
@@ -98,7 +98,7 @@ class Items:
             attempts=1 + (old.attempts if old else 0),
         )
         self.since = now
-        self._note(row)
+        self.note(row)
         return row
 
     def _artefact(self, item: Item) -> Path:
@@ -130,7 +130,7 @@ class Items:
         log.exception("%s: unexpected error on %s", self.spec.stage, item.video_id)
         return Row(item.video_id, FAILED, Reason.INTERNAL, one_line(f"{type(error).__name__}: {error}"))
 
-    def _note(self, row: Row) -> None:
+    def note(self, row: Row) -> None:
         """Append a finished video to the journal; the artefact was renamed before, so a kill between costs one redo."""
         line = json.dumps(asdict(row), sort_keys=True) + "\n"
         try:
@@ -148,7 +148,7 @@ class Items:
             raise
 
 
-def _read_journal(path: Path) -> dict[str, Row]:
+def read_journal(path: Path) -> dict[str, Row]:
     """The last line of every video; a line torn by a kill is left out, and what follows it still counts."""
     rows: dict[str, Row] = {}
     if not path.exists():
