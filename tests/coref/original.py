@@ -53,15 +53,16 @@ class Original:
                 }
         return self.write("train.json", table)
 
-    def clips(self, split: str) -> Path:
+    def clips(self, split: str, articles=(SENTENCES, SENTENCES)) -> Path:
         table = {}
-        for place, frames in enumerate((1, 3)):
-            name = f"{split}_clip{place}"
+        for place, sentences in enumerate(articles):
+            name, frames = f"{split}_clip{place}", 1 + 2 * (place % 2)
             self.rows("clip_feats", name, 7.0 + place)
             self.array(f"clip_objects/{name}.npy", frames, BOXES)
             table[name] = {
                 "article_sentences": [
-                    [text, "EVENT_COREFERENCE" if i == 2 * place else "NA"] for i, text in enumerate(SENTENCES)
+                    [text, "EVENT_COREFERENCE" if i == 2 * place % len(sentences) else "NA"]
+                    for i, text in enumerate(sentences)
                 ],
                 "features_path": f"clip_objects/{name}.npy",
                 "detection_class_names": [["truck"] * 5 + ["boat"] * 5] * frames,
