@@ -7,7 +7,7 @@ Row i of a video stands for the time `start + step · i` in seconds. Layouts: la
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import h5py
@@ -111,17 +111,17 @@ class ObjectFile(MergedFile):
     _member = h5py.Group
     _content = "a group of object features"
 
-    def read(self, video_id: str) -> dict[str, np.ndarray]:
-        """A video's objects by the names of PARTS; row i of each array is frame i.
+    def read(self, video_id: str, parts: Sequence[str] = PARTS) -> dict[str, np.ndarray]:
+        """A video's objects by the names of PARTS, or of some of them; row i of each array is frame i.
 
         Raises:
             UserError: no such video in this file, or a part of it is missing.
         """
         group: Mapping[str, h5py.Dataset] = self._at(video_id)
-        missing = [part for part in PARTS if part not in group]
+        missing = [part for part in parts if part not in group]
         if missing:
             raise UserError(f"{self.path}: video {video_id} has no {', '.join(missing)}; merge the stage again")
-        return {part: np.asarray(group[part][()]) for part in PARTS}
+        return {part: np.asarray(group[part][()]) for part in parts}
 
 
 def _place(dataset: h5py.Dataset) -> _Place:

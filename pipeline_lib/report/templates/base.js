@@ -7,6 +7,8 @@ const report = (() => {
   const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
   const form = document.querySelector("form.filters");
   const items = all("[data-item]");
+  const slug = (item) => decodeURIComponent(item.id.slice(3)); // ids are at=<slug>, so that links work without scripts
+  const slugs = new Map(items.map((item) => [slug(item), item]));
   const entries = new Map(all("a.entry").map((a) => [a.getAttribute("href").slice(1), a]));
   const listeners = { show: [], change: [], key: [], match: [] };
   const on = (what, listener) => listeners[what].push(listener);
@@ -112,8 +114,7 @@ const report = (() => {
 
   // ── the item looked at ──
   function current() {
-    const id = "at=" + encodeURIComponent(get("at"));
-    return items.find((item) => item.id === id || item.id === "at=" + get("at"));
+    return slugs.get(get("at"));
   }
   function mark() {
     const here = current();
@@ -125,7 +126,7 @@ const report = (() => {
   }
   function go(item, clear = {}) {
     if (!item) return;
-    set({ ...clear, at: decodeURIComponent(item.id.slice(3)) });
+    set({ ...clear, at: slug(item) });
     item.focus({ preventScroll: true });
     expand(item);
     item.scrollIntoView({ block: "start" });
@@ -214,5 +215,5 @@ const report = (() => {
     if (get("at") && current() && !current().hidden) go(current());
   }
   addEventListener("DOMContentLoaded", start);
-  return { all, on, get, set, value, has, items, expand, current, go, count: null, transient: {} };
+  return { all, on, get, set, value, has, slug, items, expand, current, go, count: null, transient: {} };
 })();
