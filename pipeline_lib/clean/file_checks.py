@@ -32,7 +32,11 @@ def within_pixels(found: Findings, options: DueDiligence) -> None:
 
 def whole(found: Findings, options: DueDiligence) -> None:
     """As much can be read as the container declares."""
-    if options.duration_tolerance is None or not found.duration:
+    if options.duration_tolerance is None:
+        return
+    if found.bytes < (1.0 - options.duration_tolerance) * found.declared_bytes:
+        raise ItemError(Reason.TRUNCATED, f"{found.bytes} of {found.declared_bytes} bytes")
+    if not found.duration:
         return
     allowed = options.duration_tolerance * found.duration + 1.0 / max(found.rate, 1.0)
     if found.duration - found.seconds > allowed:

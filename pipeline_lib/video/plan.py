@@ -107,7 +107,7 @@ def read_index(path: Path) -> Index | None:
             keys=np.array(keys, bool)[order],
             entries=np.array(entries, np.int64)[entry_order],
             fresh=np.array(fresh, bool)[entry_order],
-            depth=max((part.bits for part in stream.format.components), default=8),
+            depth=max((part.bits for part in stream.format.components), default=8) if stream.format else 8,
             tick=tick,
             last=duration * tick,
             codec=stream.codec_context.name,

@@ -9,7 +9,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from pipeline_lib.core.errors import ItemError, Reason
+from pipeline_lib.core.errors import ItemError, Reason, one_line
 from pipeline_lib.video.filters import rotation, upright_size
 
 #: Containers that are opened. Playlists (HLS, concat, DASH) are not among them: they could name local files or hosts.
@@ -47,7 +47,7 @@ def open_video(path: Path) -> Iterator[InputContainer]:
         # The file: prefix keeps a name such as "concat:x" or "a:b.mp4" from being read as a protocol.
         container = av.open(f"file:{path.absolute()}", options=dict(OPTIONS), metadata_errors="replace")
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise ItemError(Reason.NOT_A_VIDEO, f"{_kind(path)} ({error})") from None
+        raise ItemError(Reason.NOT_A_VIDEO, f"{_kind(path)} ({complaint(error)})") from None
     with container:
         if not container.streams.video:
             raise ItemError(Reason.NO_VIDEO_STREAM, f"{len(container.streams)} other streams")
@@ -75,6 +75,11 @@ def probe(path: Path) -> VideoInfo:
             streams=len(container.streams),
             audio=bool(container.streams.audio),
         )
+
+
+def complaint(error: Exception) -> str:
+    """What ffmpeg says is wrong, without error numbers and paths."""
+    return one_line(getattr(error, "strerror", None) or error)
 
 
 def _rotation(container: InputContainer) -> int:

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.container import InputContainer
 
-from pipeline_lib.core.errors import one_line
 from pipeline_lib.video.decoders import Unplanned, with_planned
 from pipeline_lib.video.filters import Filters
 from pipeline_lib.video.plan import Index, only_video, read_index
-from pipeline_lib.video.probe import open_video, prepare
+from pipeline_lib.video.probe import complaint, open_video, prepare
 
-NEAR = 2.0  # seconds ahead that decoding on is cheaper than seeking
+EARLY = 1.0  # seconds that is sought ahead: some containers lead to the keyframe after the time
+NEAR = 2.0  # seconds before the end that the last picture may be
+PATIENCE = 0.25  # seconds
+NOTHING = "no sound frame comes out"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,10 @@ def survey(path: Path, count: int, side: int) -> Iterator[Extent | Picture]:
     if index is None:
         extent = _extent(path)
         yield extent
-        yield from _sought(path, extent, count, filters, 0)
+        found = list(_sought(path, extent, count, filters))
+        if any(one.pixels is None for one in found):  # seeking may be to blame
+            found = list(_from_start(path, extent, count, filters, 0))
+        yield from found
         return
     times = (index.pts - index.pts[0]) * index.tick
     extent = Extent(float(times[-1]) + (index.last or _step(times)), len(times))
@@ -67,7 +71,7 @@ def survey(path: Path, count: int, side: int) -> Iterator[Extent | Picture]:
             yield picture
             done += 1
     except (Unplanned, av.FFmpegError, ValueError):
-        yield from _sought(path, extent, count, filters, done)
+        yield from _from_start(path, extent, count, filters, done)
 
 
 def _wanted(extent: Extent, count: int) -> list[float]:
@@ -110,35 +114,59 @@ def _extent(path: Path) -> Extent:
         return Extent(max(0.0, end - (first or 0) * tick), packets)
 
 
-def _sought(path: Path, extent: Extent, count: int, filters: Filters, done: int) -> Iterator[Picture]:
-    """The pictures from place `done` on, by seeking; at each place the first that comes out at or after its time.
+def _sought(path: Path, extent: Extent, count: int, filters: Filters) -> Iterator[Picture]:
+    """The pictures by seeking: the first sound one at or after each time; at the end, the last one that comes out."""
+    end = count + 1
+    for place, wanted in enumerate(_wanted(extent, count)):
+        found, late, fault = None, 0.0, NOTHING
+        try:
+            for time, picture in _frames(path, wanted - EARLY):
+                found, late = (time, picture), time - wanted
+                if place != end and late >= 0.0:
+                    break
+        except (av.FFmpegError, ValueError) as error:
+            found, fault = None, complaint(error)
+        if found is None or late > _patience(extent):
+            yield Picture(place, wanted, None, fault)
+        else:
+            yield Picture(place, found[0], filters(found[1]))
 
-    At the end, the last one that comes out.
-    """
+
+def _from_start(path: Path, extent: Extent, count: int, filters: Filters, done: int) -> Iterator[Picture]:
+    """The pictures from place `done` on, by decoding everything: what fails here can't be decoded by any means."""
+    wanted = _wanted(extent, count)
+    end, place, fault = count + 1, done, NOTHING
+    last: tuple[float, av.VideoFrame] | None = None
+    try:
+        for time, picture in _frames(path, None):
+            last = time, picture
+            while place < end and time >= wanted[place] - 1e-6:
+                late = time - wanted[place] > _patience(extent)
+                yield Picture(place, wanted[place], None, fault) if late else Picture(place, time, filters(picture))
+                place += 1
+    except (av.FFmpegError, ValueError) as error:
+        fault, last = complaint(error), None
+    while place <= end:
+        if place == end and last is not None and extent.seconds - last[0] <= NEAR:
+            yield Picture(place, last[0], filters(last[1]))
+        else:
+            yield Picture(place, wanted[place], None, fault)
+        place += 1
+
+
+def _patience(extent: Extent) -> float:
+    """Seconds that a sound picture may come after the time it is wanted for: two frames, or a bit more."""
+    return max(PATIENCE, 2.0 * extent.seconds / max(extent.packets, 1))
+
+
+def _frames(path: Path, since: float | None) -> Iterator[tuple[float, av.VideoFrame]]:
+    """(seconds from the first frame, picture) of the sound frames, from the keyframe before `since` on, if it is positive."""
     with open_video(path) as container:
         stream = only_video(container)
         prepare(stream)
         start, tick = stream.start_time or 0, float(stream.time_base or 1)
-        end = count + 1
-        for place, wanted in list(enumerate(_wanted(extent, count)))[done:]:
-            found, fault = None, "no frame comes out"
-            try:
-                for picture in _from(container, start + int(max(0.0, wanted - (NEAR if place == end else 0.0)) / tick)):
-                    found = picture
-                    if place != end and ((picture.pts or 0) - start) * tick >= wanted:
-                        break
-            except (av.FFmpegError, ValueError) as error:
-                fault = one_line(error)
-            if found is None:
-                yield Picture(place, wanted, None, fault)
-            else:
-                yield Picture(place, ((found.pts or 0) - start) * tick, filters(found))
-
-
-def _from(container: InputContainer, target: int) -> Iterator[av.VideoFrame]:
-    """Frames with a time, from the keyframe at or before `target` ticks on."""
-    stream = container.streams.video[0]
-    container.seek(target, stream=stream, backward=True)
-    for picture in container.decode(stream):
-        if picture.pts is not None:
-            yield picture
+        if since is not None and since > 0:
+            container.seek(start + int(since / tick), stream=stream, backward=True)
+        for picture in container.decode(stream):
+            if picture.pts is not None and not picture.is_corrupt:
+                yield (picture.pts - start) * tick, picture
