@@ -1,92 +1,202 @@
-"""VM2E2's vid_annotation.json → typed events per video: intervals, types, key frames with boxes (§1.7)."""
+"""VM2E2's vid_annotation.json and articles → annotations.json, gold of event coreference (§1.7; docs/milo_data.md).
 
-from dataclasses import dataclass
+    python -m pipeline_lib.coref.vm2e2 --annotations vid_annotation.json --articles vid2article.json --out annotations.json
+
+Which sentences tell of an event of the article is not in the published file, only the event's number: `--coreference`
+gives them. Videos that are left out are in annotations.left_out.json with the reason.
+"""
+
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
 
-from pipeline_lib.core import files
-from pipeline_lib.core.errors import UserError
+import typer
+from pydantic import TypeAdapter, ValidationError
 
-FRAME = (640, 360)  # width and height in pixels that boxes refer to
+from pipeline_lib.collect.annotations import Annotation
+from pipeline_lib.core import cli, files
+from pipeline_lib.core.errors import UserError, explain
+from pipeline_lib.coref import vm2e2_articles, vm2e2_reader
+from pipeline_lib.coref.vm2e2_articles import Article
+from pipeline_lib.coref.vm2e2_reader import FRAME, Event
+from pipeline_lib.store.export_source import Size, sizes_from
+
+log = logging.getLogger(__name__)
+
+Split = Literal["train", "val", "test"]
+Sentences = dict[str, list[int | str]]  # of each event of an article, by its number, as index or text
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Argument:
-    """A participant of an event, marked in a key frame.
+class Known:
+    """What the published file doesn't say; tables are keyed by title or id of a video.
 
     Attributes:
-        box: x1 y1 x2 y2 in pixels of a 640 × 360 frame; of a polygon, the smallest box around it.
-        role, entity: ids of its role in the event and of its kind, None where not annotated.
-        event: id of the event of the article that it corefers with, None where there is none.
+        types: names of event types by number.
+        val: share of the videos without a split that is for val, the others are for test.
     """
 
-    box: tuple[float, float, float, float]
-    role: int | None
-    entity: int | None
-    event: int | None
+    coreference: Mapping[str, Sentences] = field(default_factory=dict)
+    proposals: Mapping[str, list[float]] = field(default_factory=dict)
+    splits: Mapping[str, Split] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
+    val: float = 0.2
+    seed: int = 0
+
+    def split(self, title: str, video_id: str) -> Split:
+        """The given split, or one that depends on nothing but seed and title."""
+        given = self.splits.get(title, self.splits.get(video_id))
+        text = f"{self.seed}:{vm2e2_articles.normalised(title)}"
+        drawn = int.from_bytes(hashlib.sha1(text.encode(), usedforsecurity=False).digest()[:8], "big") / 2**64
+        return given or ("val" if drawn < self.val else "test")
 
 
-@dataclass(frozen=True)
-class KeyFrame:
-    """A moment of an event with its participants; `time` in seconds."""
-
-    time: float
-    arguments: tuple[Argument, ...]
-
-
-@dataclass(frozen=True)
-class Event:
-    """An event of a video from `start` to `end` seconds; `type` is one of 20 ids."""
-
-    start: float
-    end: float
-    type: int
-    key_frames: tuple[KeyFrame, ...]
-
-    @property
-    def corefers(self) -> bool:
-        """Whether one of its participants is linked to an event of the article."""
-        return any(argument.event is not None for frame in self.key_frames for argument in frame.arguments)
-
-
-def read(path: Path) -> dict[str, list[Event]]:
-    """Events of every video, keyed by the video's title without `.mp4` (the file has titles, not YouTube ids).
+def gold(title: str, video_id: str, events: list[Event], article: Article, known: Known) -> dict[str, Any]:
+    """The annotation of one video.
 
     Raises:
-        UserError: an entry is not of the expected form; names the video and the entry.
+        ValueError: no sentences, or the tables of `known` don't fit the video.
     """
-    content = files.read_json(path)
-    if not isinstance(content, dict):
-        raise UserError(f"{path} should be an object {{title.mp4: [event, …]}}")
-    return {
-        title.removesuffix(".mp4"): [_event(path, title, entry) for entry in entries]
-        for title, entries in content.items()
-    }
+    if not article.sentences:
+        raise ValueError("its article has no sentences")
+    numbers = known.coreference.get(title, known.coreference.get(video_id, {}))
+    made = Annotation.model_validate(
+        {
+            "split": known.split(title, video_id),
+            "duration": article.duration or max((event.end for event in events), default=0.0),
+            "article_sentences": article.sentences,
+            "temporal_proposals": known.proposals.get(title, known.proposals.get(video_id, [])),
+            "events": [
+                {"start": event.start, "end": event.end, "type": known.types.get(str(event.type), f"type_{event.type}")}
+                for event in events
+            ],
+            "event_coreference": sorted(
+                {
+                    (place, _position(sentence, article.sentences))
+                    for place, event in enumerate(events)
+                    for number in event.article_events
+                    for sentence in numbers.get(str(number), [])
+                }
+            ),
+        }
+    ).model_dump(mode="json")
+    json.dumps(made, ensure_ascii=False, allow_nan=False).encode()  # raises what couldn't be written
+    return made
 
 
-def _event(path: Path, title: str, entry: dict[str, Any]) -> Event:
+def _position(sentence: int | str, sentences: list[str]) -> int:
+    if isinstance(sentence, int) and 0 <= sentence < len(sentences):
+        return sentence
+    if isinstance(sentence, str) and sentence.strip() in sentences:
+        return sentences.index(sentence.strip())
+    raise ValueError(f"--coreference names sentence {sentence!r}, which its article of {len(sentences)} hasn't got")
+
+
+def boxes(events: list[Event], size: Size) -> list[dict[str, Any]]:
+    """Participants of all events, their boxes x1 y1 x2 y2 in pixels of a video of this (width, height), cut at its edges."""
+    found = []
+    for place, event in enumerate(events):
+        for frame in event.key_frames:
+            for argument in frame.arguments:
+                scaled = [
+                    min(max(value * size[i % 2] / FRAME[i % 2], 0.0), float(size[i % 2]))
+                    for i, value in enumerate(argument.box)
+                ]
+                found.append(
+                    {
+                        "event": place,
+                        "time": frame.time,
+                        "box": scaled,
+                        "role": argument.role,
+                        "entity": argument.entity,
+                        "article_event": argument.event,
+                    }
+                )
+    return found
+
+
+def table(path: Path | None, kind: type[Value], option: str) -> dict[str, Value]:
+    """A JSON object {name: value of this kind}; empty without a path."""
+    if path is None:
+        return {}
     try:
-        start, end = map(float, entry["Temporal_Boundary"])
-        frames = tuple(
-            KeyFrame(float(frame["Timestamp"]), tuple(_argument(argument) for argument in frame["Arguments"]))
-            for frame in entry["Key_Frames"]
-        )
-        return Event(start, end, int(entry["Event_Type"]), frames)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: an event of {title!r} is not of the expected form ({error!r}): {entry}") from None
+        return TypeAdapter(dict[str, kind]).validate_python(files.read_json(path), strict=True)  # type: ignore[valid-type]
+    except ValidationError as error:
+        raise UserError(f"{option} {path}: {explain(error)}") from None
 
 
-def _argument(entry: dict[str, Any]) -> Argument:
-    numbers = [float(number) for number in entry["Bounding_Box"]]
-    return Argument(box(numbers), entry.get("ROLE_TYPE"), entry.get("Entity_Type"), entry.get("Event_Coreference"))
+def main(
+    annotations: Annotated[Path, typer.Option(help="vid_annotation.json")],
+    articles: Annotated[
+        Path, typer.Option(help="vid2article JSON, or a folder with TITLE.txt, .description or .info.json")
+    ],
+    out: Annotated[Path, typer.Option(help="annotations.json")],
+    coreference: Annotated[Path | None, typer.Option(help="{title or id: {article event: [sentence, …]}}")] = None,
+    proposals: Annotated[Path | None, typer.Option(help="{title or id: [seconds of cuts]}")] = None,
+    splits: Annotated[Path | None, typer.Option(help="{title or id: train | val | test}")] = None,
+    types: Annotated[Path | None, typer.Option(help="{number of event type: name}")] = None,
+    val: Annotated[float, typer.Option(min=0, max=1, help="share for val of videos that --splits doesn't name")] = 0.2,
+    seed: Annotated[int, typer.Option(help="of these splits")] = 0,
+    boxes_out: Annotated[Path | None, typer.Option("--boxes", help="JSON of participants' boxes to write")] = None,
+    sizes: Annotated[Path | None, typer.Option(help="{id: [width, height]}, or folder of stored frames")] = None,
+) -> None:
+    """Turn VM2E2's annotations into gold labels of videos whose articles are there."""
+    events, texts = vm2e2_reader.read(annotations), vm2e2_articles.read(articles)
+    known = Known(
+        table(coreference, dict[str, list[int | str]], "--coreference"),
+        table(proposals, list[float], "--proposals"),
+        table(splits, Split, "--splits"),  # type: ignore[arg-type]
+        table(types, str, "--types"),
+        val,
+        seed,
+    )
+    matched, left_out = vm2e2_articles.match(events, texts)
+    found, marked, size_of = {}, {}, sizes_from(sizes)
+    for title, video_id in matched.items():
+        try:
+            found[video_id] = gold(title, video_id, events[title], texts[video_id], known)
+        except ValidationError as error:
+            left_out[title] = explain(error)
+        except ValueError as error:
+            left_out[title] = str(error)
+        size = size_of(video_id) or FRAME
+        marked[video_id] = {"size": list(size), "boxes": boxes(events[title], size)}
+    files.write_json(out, found)
+    files.write_json(out.with_suffix(".left_out.json"), left_out)
+    if boxes_out:
+        files.write_json(boxes_out, marked, indent=None)
+    report(events, matched, found, left_out, known)
 
 
-def box(numbers: list[float]) -> tuple[float, float, float, float]:
-    """x1 y1 x2 y2 of either x y width height, or a polygon x y x y … of at least three points."""
-    if len(numbers) == 4:
-        x, y, width, height = numbers
-        return x, y, x + width, y + height
-    if len(numbers) < 6 or len(numbers) % 2:
-        raise ValueError(f"{len(numbers)} numbers are neither a box nor a polygon")
-    xs, ys = numbers[::2], numbers[1::2]
-    return min(xs), min(ys), max(xs), max(ys)
+def report(
+    events: Mapping[str, list[Event]],
+    matched: Mapping[str, str],
+    found: Mapping[str, Any],
+    left_out: Mapping[str, str],
+    known: Known,
+) -> None:
+    """Log what was found, and what a reader of the numbers must know."""
+    counts = Counter(entry["split"] for entry in found.values())
+    pairs = sum(len(entry["event_coreference"]) for entry in found.values())
+    log.info("%d videos (%s), %d pairs", len(found), ", ".join(f"{k} {v}" for k, v in sorted(counts.items())), pairs)
+    if left_out:
+        title = next(iter(left_out))
+        log.warning("%d videos are left out, the first: %s: %s", len(left_out), title, left_out[title])
+    linked = sum(event.corefers for title in matched for event in events[title])
+    if not pairs and linked:
+        log.warning("%d events corefer with the article, but --coreference doesn't say with which sentences", linked)
+    names = {*events, *matched.values()}
+    for option in ("coreference", "proposals", "splits"):
+        unknown = sorted(set(getattr(known, option)) - names)
+        if unknown:
+            log.warning("--%s: %d names are of no video, the first: %s", option, len(unknown), unknown[0])
+
+
+if __name__ == "__main__":
+    cli.run(main)
