@@ -49,6 +49,7 @@ rule all:
     default_target: True
     input:
         expand("<results>/coref_eval.{form}", form=["json", "md", "html"]),
+        "<results>/coref_report.html",
         "<results>/GloVe_tokenized_count.txt",
         "<results>/CLIP_tokenized_count.txt",
         "<work>/coref/milo.safetensors",

@@ -25,6 +25,7 @@ def entry(inputs: Inputs, split: str, item: Item, scores: Scores) -> dict[str, A
             {"start": float(start), "end": float(end), "objects": _objects(inputs, item.video_id, chosen)}
             for (start, end), chosen in zip(item.intervals, item.chosen, strict=True)
         ],
+        "missed": item.missed,
         "gold": item.labels.astype(int).tolist(),
         "scores": {kind: _rounded(values) for kind, values in scores.by_kind.items()},
         "object_scores": [

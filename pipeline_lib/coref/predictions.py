@@ -3,8 +3,9 @@
     {"task", "notes", "system", "protocols": {"without_proposals" | "with_proposals": {"threshold", "videos": [
         {"video_id", "split", "title", "duration", "sentences": [text], "events": [{"start", "end", "type"}],
          "clips": [{"start", "end", "objects": [{"time", "box": [x1, y1, x2, y2], "label", "score"}]}],
-         "gold": [[0 | 1]], "scores": {"combined" | "global" | "regional": [[number]]}, "object_scores": [[[number]]]}]}}}
+         "missed": number, "gold": [[0 | 1]], "scores": {"combined" | "global" | "regional": [[number]]}, "object_scores": [[[number]]]}]}}}
 
+`missed` counts gold pairs that are in no matrix, because no clip stands for their event; it may be left out.
 Times are seconds, boxes pixels of the video; matrices are clips × sentences, object scores clips × sentences × objects.
 """
 
@@ -88,6 +89,7 @@ class Video(_Part):
     sentences: list[str] = Field(min_length=1)
     events: list[Event]
     clips: list[Clip] = Field(min_length=1)
+    missed: int = Field(0, ge=0)
     gold: list[list[Literal[0, 1]]]
     scores: Scores
     object_scores: list[list[list[float]]]
@@ -117,6 +119,11 @@ class Video(_Part):
             [names[gold, int(score > threshold)] for gold, score in zip(*rows, strict=True)]
             for rows in zip(self.gold, self.scores.combined, strict=True)
         ]
+
+    def counts(self, threshold: float) -> "Counts":
+        """Pairs by outcome; gold pairs that no clip stands for are false negatives."""
+        flat = [one for row in self.outcomes(threshold) for one in row]
+        return Counts(flat.count(CORRECT), flat.count(FALSE_POSITIVE), flat.count(FALSE_NEGATIVE) + self.missed)
 
     def types(self, clip: int) -> list[str]:
         """Types of the gold events that share more than half of the shorter of the two with a clip, by time."""
@@ -148,16 +155,11 @@ class Predictions(_Part):
 
 
 class Counts(NamedTuple):
-    """Pairs of a video, or of several."""
+    """Pairs of a video, or of several, by outcome."""
 
     correct: int = 0
     false_positives: int = 0
     false_negatives: int = 0
-
-    @classmethod
-    def of(cls, outcomes: list[list[str]]) -> "Counts":
-        flat = [one for row in outcomes for one in row]
-        return cls(flat.count(CORRECT), flat.count(FALSE_POSITIVE), flat.count(FALSE_NEGATIVE))
 
     def plus(self, other: "Counts") -> "Counts":
         return Counts(*(mine + its for mine, its in zip(self, other, strict=True)))

@@ -68,7 +68,7 @@ def video_view(
         src: JPEG bytes → the address of the picture.
     """
     outcomes = video.outcomes(protocol.threshold)
-    counts = Counts.of(outcomes)
+    counts = video.counts(protocol.threshold)
     types = [video.types(clip) for clip in range(len(video.clips))]
     size = next((still.size for still in shown.stills.values()), FRAME)
     return {
@@ -79,7 +79,7 @@ def video_view(
         "split": video.split,
         "duration": video.duration,
         "counts": counts,
-        "threshold": protocol.threshold,
+        "missed": video.missed,
         "reason": shown.reason,
         "size": size,
         "tokens": _tokens(name, video, outcomes, types),
@@ -242,7 +242,7 @@ def summary(protocols: Mapping[str, Protocol], names: Mapping[str, str]) -> list
             videos = [video for video in protocol.videos if video.split == split]
             counts = Counts()
             for video in videos:
-                counts = counts.plus(Counts.of(video.outcomes(protocol.threshold)))
+                counts = counts.plus(video.counts(protocol.threshold))
             ratios = (counts.precision, counts.recall, counts.f1)
             shown = ["–" if value is None else round(value, 3) for value in ratios]
             rows.append([names.get(name, name), split, len(videos), protocol.threshold, *counts, *shown])

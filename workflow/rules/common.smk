@@ -3,6 +3,7 @@ import functools
 import json
 import re
 
+from pipeline_lib.core.files import sha256
 from pipeline_lib.core.fingerprint import fingerprint
 from pipeline_lib.core.ids import shard_name
 
@@ -32,9 +33,22 @@ def section(path):
 
 def fetch_options():
     """The source's section without what only decides which videos are listed: one video more re-runs one shard."""
-    kept = {key: value for key, value in config["source"].items() if key not in ("queries", "limit", "annotations")}
+    listing = ("queries", "query_file", "limit", "annotations")
+    kept = {key: value for key, value in config["source"].items() if key not in listing}
     kept["demo"] = {key: value for key, value in kept["demo"].items() if key not in ("train", "val", "test")}
-    return literal(json.dumps(kept))
+    return literal(json.dumps(without_cookies(kept)))
+
+
+def search_options():
+    """The source's section for the search, with nothing in it that shall not stand in a log."""
+    return literal(json.dumps(without_cookies(config["source"])))
+
+
+def without_cookies(source):
+    """The source's section without the path of the cookie file: jobs find it in the environment."""
+    if path := source["youtube"]["cookies"]:
+        os.environ["YOUTUBE_COOKIES"] = os.path.abspath(path)
+    return {**source, "youtube": {**source["youtube"], "cookies": None}}
 
 
 @functools.cache
@@ -63,19 +77,25 @@ def ledgers(stage):
 
 
 def lost_ledgers(wildcards):
-    """Ledgers that are gone although a result was made from them; asked for, they are made again."""
-    if not Path(config["paths"]["results"], "coref_eval.json").exists():
+    """Ledgers that are gone although others of their shard, or a result, were made from them; asked for, they are made again."""
+    if not Path(WORK, "shards.json").exists():
         return []
-    return [path for stage in STAGES for path in ledgers(stage) if not Path(path).exists()]
+    done = Path(config["paths"]["results"], "coref_eval.json").exists()
+    lost = []
+    for shard in SHARDS:
+        paths = [f"{WORK}/{stage}/{shard}.parquet" for stage in STAGES]
+        missing = [path for path in paths if not Path(path).exists()]
+        lost += missing if done or len(missing) < len(paths) else []
+    return lost if not lost or split_is_done() else []
 
 
 def source_state():
-    """What makes a search worth repeating: for a folder of videos its files; nothing for other sources."""
+    """What makes a search worth repeating: for videos on disk their folder or list; nothing for other sources."""
     if config["source"]["kind"] != "local":
         return ""
-    from pipeline_lib.collect.sources.local import folder_state
+    from pipeline_lib.collect.sources.local import state
 
-    return folder_state(config["source"]["local"]["folder"])
+    return state(Path(config["source"]["local"]["csv"] or config["source"]["local"]["folder"]))
 
 
 def if_path(value):
@@ -87,3 +107,9 @@ def launch(section):
     """What runs a training module: Python, or torchrun where the section asks for several processes."""
     count = config[section]["training"]["processes"]
     return f"torchrun --standalone --nproc-per-node {count}" if count > 1 else "python"
+
+
+def templates(*packages):
+    """Hashes of the page templates of packages; they are no modules, so `fingerprint` doesn't see them."""
+    folders = [Path(workflow.basedir, *package.split("."), "templates") for package in packages]
+    return [sha256(path) for folder in folders for path in sorted(folder.glob("*.*"))]

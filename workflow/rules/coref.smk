@@ -14,6 +14,9 @@ NETWORKS_USED = list(dict.fromkeys(["objects", *config["coref"]["features"], *so
 
 ONLY_MEASURED = ("bootstrap", "baselines", "clip_temperature", "mil_nce_temperature", "mil_nce_dictionary")
 
+# Stage whose artefacts the page's pictures come from.
+PICTURES = "frames" if config["frames"]["store"] else "videos"
+
 
 def training_options(coref):
     """The coref section without what training doesn't use, so that other values there don't train again."""
@@ -109,3 +112,29 @@ rule coref_tables:
         code=fingerprint("pipeline_lib.coref.tables"),
     shell:
         "python -m pipeline_lib.coref.tables {input} --out {output.markdown} --html {output.html} 2> {log}"
+
+
+rule coref_report:
+    input:
+        predictions="<work>/coref/predictions.json",
+        captions="<work>/vid2article_master_filtered.json",
+        objects="<work>/objects.hdf5",
+        pictures=lambda wildcards: ledgers(PICTURES),
+    output:
+        report("<results>/coref_report.html", caption="../report/coref_report.rst", category="Coreference"),
+    log:
+        "<work>/logs/coref_report.log",
+    benchmark:
+        "<work>/benchmarks/coref_report.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        code=fingerprint("pipeline_lib.coref.report"),
+        templates=templates("pipeline_lib.coref", "pipeline_lib.report"),
+        stage=PICTURES,
+        ledgers=f"{WORK}/{PICTURES}",
+        every=config["frames"]["every"],
+        video=section("video"),
+    shell:
+        "python -m pipeline_lib.coref.report --predictions {input.predictions} --captions {input.captions}"
+        " --objects {input.objects} --{params.stage} {params.ledgers:q} --every {params.every} --video {params.video:q} --out {output} 2> {log}"
