@@ -70,7 +70,7 @@ def main(
     if wanted.annotations:
         labels = check(files.read_json(Path(wanted.annotations)), wanted.annotations)
     else:
-        labels = check(open_source(wanted, seed).annotations(), f"annotations of source {wanted.kind}")
+        labels = check(open_source(wanted, seed, out.parent).annotations(), f"annotations of source {wanted.kind}")
     log.info("%d annotated videos", len(labels))
     files.write_json(out, labels)
 

@@ -17,4 +17,6 @@ def fetch(source: Source, options: SourceOptions, item: Item, to: Path) -> int:
 
 
 if __name__ == "__main__":
-    source_stage("captions", "pipeline_lib.collect.captions", fetch, ".json", decides=("languages",))
+    source_stage(
+        "captions", "pipeline_lib.collect.captions", fetch, ".json", decides=("languages", "youtube/captions/automatic")
+    )

@@ -168,8 +168,8 @@ class Limiter:
         path = self._folder / "limiter.json"
         try:
             values = json.loads(path.read_text())
-            spans = {name: Span(**values.pop(name)) for name in ("pause", "stopped")}
-            return State(**values, **spans)
+            pause, stopped = Span(**values.pop("pause")), Span(**values.pop("stopped"))
+            return State(**values, pause=pause, stopped=stopped)
         except FileNotFoundError:
             return State(at=now)
         except (ValueError, TypeError, KeyError):  # torn by a power cut: begin without credit

@@ -15,4 +15,10 @@ def fetch(source: Source, options: SourceOptions, item: Item, to: Path) -> int:
 
 
 if __name__ == "__main__":
-    source_stage("videos", "pipeline_lib.collect.videos", fetch, ".mp4")
+    source_stage(
+        "videos",
+        "pipeline_lib.collect.videos",
+        fetch,
+        ".mp4",
+        decides=("youtube/videos/max_height", "youtube/videos/audio"),
+    )

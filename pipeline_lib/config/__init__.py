@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from pipeline_lib.config.base import Section, as_dict
 from pipeline_lib.config.clean import DueDiligence, Duplicates
-from pipeline_lib.config.collect import SourceOptions
+from pipeline_lib.config.collect import Local, SourceOptions
 from pipeline_lib.config.coref import Coref
 from pipeline_lib.config.features import Features, Weights
 from pipeline_lib.config.text import Text
@@ -86,9 +86,15 @@ def _files(config: Config) -> list[tuple[str, str]]:
         ("coref.model.pretrained", config.coref.model.pretrained),
         ("coref.evaluation.mil_nce_dictionary", config.coref.evaluation.mil_nce_dictionary),
         ("source.annotations", config.source.annotations),
-        ("source.local.folder", config.source.local.folder if config.source.kind == "local" else None),
+        ("source.query_file", config.source.query_file),
+        *(_local(config.source.local) if config.source.kind == "local" else ()),
     ]
     return [(key, path) for key, path in named if path]
+
+
+def _local(local: Local) -> list[tuple[str, str | None]]:
+    """The folder or the list of the local source."""
+    return [("source.local.csv", local.csv)] if local.csv else [("source.local.folder", local.folder)]
 
 
 def _is_path(weights: str) -> bool:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pipeline_lib.config.base import Section
+from pipeline_lib.config.youtube import YouTube
 
 
 class Demo(Section):
@@ -28,17 +29,20 @@ class Demo(Section):
 
 
 class Local(Section):
-    """A folder of videos with sidecar files, for source.kind = local."""
+    """Videos on disk, for source.kind = local: a folder with sidecar files, or the videos that a CSV lists."""
 
     folder: str = Field("videos", description="NAME.mp4 with NAME.info.json, NAME.en.vtt … beside it (yt-dlp's names)")
+    csv: str | None = Field(None, description="list with video_path[,article,captions], in place of `folder`")
 
 
 class SourceOptions(Section):
-    kind: Literal["demo", "local"] = Field("demo", description="where videos come from")
+    kind: Literal["demo", "local", "youtube"] = Field("demo", description="where videos come from")
     queries: list[str] = Field(["*"], min_length=1, description="what to search for; * is everything the source has")
+    query_file: str | None = Field(None, description="text file with a query per line, in place of `queries`")
     limit: int = Field(1_000_000, ge=1, description="hits kept per query")
     annotations: str | None = Field(None, description="gold file; null asks the source (annotations.json of a folder)")
     languages: list[str] = Field(["en"], min_length=1, description="caption languages, best first")
     id_pattern: str = Field(r"[A-Za-z0-9_-]+", description="regular expression that a whole video id must match")
     demo: Demo = Demo()
     local: Local = Local()
+    youtube: YouTube = YouTube()

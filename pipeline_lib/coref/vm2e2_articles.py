@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from pipeline_lib.collect.sources.local import id_of
+from pipeline_lib.collect.sources.local_files import id_of
 from pipeline_lib.core import files
 from pipeline_lib.core.errors import UserError, explain
 from pipeline_lib.text import sentences

@@ -20,8 +20,8 @@ CONDA = {
     "open_clip": "open-clip-torch",
     "matplotlib": "matplotlib-base",
 }
-CONDA |= {"webvtt": "webvtt-py"}
-OPTIONAL = {"dateutil", "torchcodec"}
+CONDA |= {"webvtt": "webvtt-py", "yt_dlp": "yt-dlp", "youtube_transcript_api": "youtube-transcript-api"}
+OPTIONAL = {"dateutil", "torchcodec", "faster_whisper"}
 STANDARD = set(__import__("sys").stdlib_module_names)
 
 

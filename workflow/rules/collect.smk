@@ -9,6 +9,8 @@ MASTERS = {
 
 
 rule search:
+    input:
+        if_path(config["source"]["query_file"]),
     output:
         "<work>/vid_urls.json",
     log:
@@ -18,7 +20,7 @@ rule search:
         "../../envs/data.yaml"
     params:
         code=fingerprint("pipeline_lib.collect.search"),
-        options=section("source"),
+        options=search_options(),
         state=source_state(),
         seed=config["seed"],
     shell:
@@ -55,7 +57,7 @@ rule annotations:
         "../../envs/data.yaml"
     params:
         code=fingerprint("pipeline_lib.collect.annotations"),
-        options=section("source"),
+        options=search_options(),
         state=source_state(),
         seed=config["seed"],
     shell:

@@ -35,6 +35,8 @@ def fetch_options():
     """The source's section without what only decides which videos are listed: one video more re-runs one shard."""
     listing = ("queries", "query_file", "limit", "annotations")
     kept = {key: value for key, value in config["source"].items() if key not in listing}
+    if config["source"]["kind"] != "youtube":
+        kept = {**kept, "youtube": {}}
     kept["demo"] = {key: value for key, value in kept["demo"].items() if key not in ("train", "val", "test")}
     return literal(json.dumps(without_cookies(kept)))
 
@@ -46,7 +48,7 @@ def search_options():
 
 def without_cookies(source):
     """The source's section without the path of the cookie file: jobs find it in the environment."""
-    if path := source["youtube"]["cookies"]:
+    if path := source["youtube"].get("cookies"):
         os.environ["YOUTUBE_COOKIES"] = os.path.abspath(path)
     return {**source, "youtube": {**source["youtube"], "cookies": None}}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import Any, NotRequired, Protocol, TypedDict
 
 
 class SearchHit(TypedDict):
@@ -12,6 +12,7 @@ class SearchHit(TypedDict):
     title: str
     duration: float | None  # seconds; None where the search page doesn't say
     channel: str
+    original_id: NotRequired[str]  # the name that the id was made from, where it could not be one itself
 
 
 class Article(TypedDict):
@@ -23,6 +24,8 @@ class Article(TypedDict):
     channel: str
     upload_date: str  # YYYYMMDD
     duration: float  # seconds
+    availability: NotRequired[str]  # public | unlisted …, where the source knows
+    original_id: NotRequired[str]  # the name that the id was made from, where it could not be one itself
 
 
 class Segment(TypedDict):
@@ -39,6 +42,7 @@ class Captions(TypedDict):
     captions: list[Segment]
     caption_kind: str  # manual | auto | asr | none
     language: str
+    model: NotRequired[str]  # that recognised the speech, of kind asr
 
 
 class Source(Protocol):

@@ -1,64 +1,39 @@
-"""A folder of video files with the sidecars that yt-dlp writes → the same answers as a video site."""
+"""Videos on disk with the sidecars that yt-dlp writes → the same answers as a video site."""
 
-import base64
+import contextlib
 import fcntl
 import hashlib
-import html
-import io
 import json
 import math
 import os
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import webvtt
-from webvtt.errors import MalformedCaptionError, MalformedFileError
-
+from pipeline_lib.collect import subtitles
 from pipeline_lib.collect.sources.base import Article, Captions, SearchHit, Segment
+from pipeline_lib.collect.sources.local_files import EXTENSIONS, UNKNOWN_LANGUAGE, Entry, clean, listed, scan
 from pipeline_lib.core import files
 from pipeline_lib.core.errors import ItemError, UserError
 
-EXTENSIONS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".mpg", ".mpeg", ".m4v")
 MAX_SIDECAR_BYTES = 20 * 10**6
-UNKNOWN_LANGUAGE = "und"  # BCP 47 for captions whose file name has no language
-
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_CAPTION_FILE = re.compile(r"(?P<name>.+)\.(?P<language>[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]+)*)\.(?:vtt|srt)")
-_WORD_TIME = re.compile(r"<\d\d:\d\d:\d\d\.\d{3}>")  # only automatic captions time every word
-_ASS_OVERRIDE = re.compile(r"\{\\[^}]*\}")  # e.g. {\an8} in .srt files
 _FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file
 
 
-@dataclass
-class _Entry:
-    """A video file and the sidecars beside it."""
-
-    video: Path
-    info: Path | None = None
-    description: Path | None = None
-    captions: dict[str, Path] = field(default_factory=dict)  # language → file
-
-    def paths(self) -> list[Path]:
-        return [p for p in (self.video, self.info, self.description, *sorted(self.captions.values())) if p]
-
-
 class LocalSource:
-    """Videos of one folder (subfolders are not searched), listed once when the source is made.
+    """Videos of one folder (subfolders are not searched) or of a CSV, listed once when the source is made.
 
-    Raises UserError for a missing folder and for two files that would have the same id.
+    Raises UserError for a missing folder, for two files that would have the same id, and for a list that can't be read.
     """
 
     name = "local"
 
-    def __init__(self, folder: Path, extensions: Sequence[str] = EXTENSIONS) -> None:
-        self._folder = Path(folder)
-        if not self._folder.is_dir():
-            raise UserError(f"{folder} is not a folder; set the local source to the folder of the videos")
-        self._entries = _scan(self._folder, tuple(extension.lower() for extension in extensions))
+    def __init__(self, place: Path, extensions: Sequence[str] = EXTENSIONS) -> None:
+        is_list = place.suffix.lower() == ".csv" and not place.is_dir()
+        self._folder = place.parent if is_list else place
+        self._entries = listed(place) if is_list else scan(place, extensions)
 
     def search(self, query: str, limit: int) -> dict[str, SearchHit]:
         """At most `limit` hits by id: all for `*`, else those with every word in title or file name."""
@@ -68,7 +43,9 @@ class LocalSource:
             if len(hits) >= limit:
                 break
             hit = _search_hit(entry)
-            text = f"{hit['title']} {_clean(entry.video.name)}".casefold()
+            if video_id != entry.name:
+                hit["original_id"] = clean(entry.name)
+            text = f"{hit['title']} {clean(entry.video.name)}".casefold()
             if all(word in text for word in words):
                 hits[video_id] = hit
         return hits
@@ -80,18 +57,21 @@ class LocalSource:
         """
         entry = self._entry(video_id)
         info = _info(entry)
-        description = _string(info, "description")
+        description = entry.article or _string(info, "description")
         if not description and entry.description:
             description = _read_text(entry.description, "bad_article")
         upload_date = _string(info, "upload_date")
-        return Article(
-            url=_string(info, "webpage_url") or _clean(entry.video.name),
-            title=_string(info, "title") or _clean(entry.video.stem),
+        article = Article(
+            url=_string(info, "webpage_url") or clean(entry.video.name),
+            title=_string(info, "title") or clean(entry.video.stem),
             article=description,
             channel=_string(info, "channel") or _string(info, "uploader"),
             upload_date=upload_date if re.fullmatch(r"\d{8}", upload_date, re.ASCII) else "",
             duration=_duration(info) or 0.0,
         )
+        if video_id != entry.name:
+            article["original_id"] = clean(entry.name)
+        return article
 
     def captions(self, video_id: str, languages: Sequence[str]) -> Captions:
         """The captions in the first of `languages` that has a file, else those whose file names no language.
@@ -106,7 +86,7 @@ class LocalSource:
         path = entry.captions[language]
         text = _read_text(path, "bad_captions")
         segments = _segments(text, path)
-        automatic = bool(_WORD_TIME.search(text)) or _is_automatic(entry, language)
+        automatic = bool(subtitles.WORD_TIME.search(text)) or _is_automatic(entry, language)
         kind = "none" if not segments else "auto" if automatic else "manual"
         return Captions(captions=segments, caption_kind=kind, language=language)
 
@@ -124,14 +104,11 @@ class LocalSource:
                 shutil.copyfileobj(source, target, 1 << 20)
 
     def version(self, video_id: str) -> str:
-        """16 hex digits over name, size and modification time (ns) of the file and its sidecars."""
-        digest = hashlib.sha256()
-        for path in self._entry(video_id).paths():
-            try:
-                stat = path.stat()
-            except FileNotFoundError:
-                raise ItemError("missing_file", f"{path.name} is gone") from None
-            digest.update(f"{_clean(path.name)}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+        """16 hex digits over name, size and modification time (ns) of the file and its sidecars; a missing one counts as such."""
+        entry = self._entry(video_id)
+        digest = hashlib.sha256(entry.article.encode())
+        for path in entry.paths():
+            digest.update(_stamp(path).encode())
         return digest.hexdigest()[:16]
 
     def annotations(self) -> dict[str, dict[str, Any]]:
@@ -144,84 +121,49 @@ class LocalSource:
             raise UserError(f"{path} must be an object {{video_id: {{…}}}}; correct or remove it")
         return value
 
-    def _entry(self, video_id: str) -> _Entry:
+    def _entry(self, video_id: str) -> Entry:
         try:
             return self._entries[video_id]
         except KeyError:
             raise ItemError("not_found", f"{video_id} is not in {self._folder}") from None
 
 
-def folder_state(folder: Path) -> str:
-    """A short string that changes when files of a folder are added, removed or rewritten; without opening any."""
-    digest = hashlib.sha256()
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        stat = entry.stat(follow_symlinks=False)
-        digest.update(f"{_clean(entry.name)}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
-    return digest.hexdigest()[:16]
+def state(place: Path) -> str:
+    """A short string that changes when videos or sidecars of a folder or of a list are added, removed or rewritten."""
+    if place.is_dir():
+        paths = [Path(entry.path) for entry in os.scandir(place)]
+    else:
+        paths = [place]
+        with contextlib.suppress(UserError):  # the search says what is wrong with it
+            paths += [path for entry in listed(place).values() for path in entry.paths()]
+    stamps = sorted(_stamp(path) for path in paths)
+    return hashlib.sha256("".join(stamps).encode()).hexdigest()[:16]
 
 
-def id_of(name: str) -> str:
-    """The id of a video from its file name without extension: that name if it can be one, else a hash."""
-    if _ID.fullmatch(name):
-        return name
-    return base64.urlsafe_b64encode(hashlib.sha256(os.fsencode(name)).digest())[:11].decode()
+def _stamp(path: Path) -> str:
+    """Name, size and time of a file."""
+    try:
+        stat = path.stat()
+    except OSError:  # gone, or a link that leads nowhere
+        return f"{clean(path.name)}\0absent\0"
+    return f"{clean(path.name)}\0{stat.st_size}\0{stat.st_mtime_ns}\0"
 
 
-def _scan(folder: Path, extensions: tuple[str, ...]) -> dict[str, _Entry]:
-    """The videos of a folder by id, sorted by id, each with its sidecars."""
-    root = folder.resolve()
-    paths = [folder / entry.name for entry in sorted(os.scandir(folder), key=lambda entry: entry.name)]
-    paths = [path for path in paths if not path.name.startswith(".") and _is_inside(path, root)]
-    entries: dict[str, _Entry] = {}
-    by_name: dict[str, _Entry] = {}
-    for path in paths:
-        if path.suffix.lower() not in extensions:
-            continue
-        video_id = id_of(path.stem)
-        if video_id in entries:
-            both = f"{entries[video_id].video.name} and {path.name}"
-            raise UserError(f"{both} have the same id {video_id}; rename one of them in {folder}")
-        entries[video_id] = by_name[path.stem] = _Entry(path)
-    for path in paths:
-        _attach(path, by_name)
-    return dict(sorted(entries.items()))
-
-
-def _attach(path: Path, by_name: dict[str, _Entry]) -> None:
-    """Add a sidecar to the video that it belongs to, if there is one."""
-    if path.name.endswith(".info.json"):
-        if entry := by_name.get(path.name.removesuffix(".info.json")):
-            entry.info = path
-    elif path.suffix == ".description":
-        if entry := by_name.get(path.stem):
-            entry.description = path
-    elif path.suffix in (".vtt", ".srt"):
-        if entry := by_name.get(path.stem):
-            entry.captions.setdefault(UNKNOWN_LANGUAGE, path)
-        elif (match := _CAPTION_FILE.fullmatch(path.name)) and (entry := by_name.get(match["name"])):
-            entry.captions[match["language"]] = path  # .vtt sorts after .srt and wins: it keeps more
-
-
-def _is_inside(path: Path, root: Path) -> bool:
-    """Whether a path is a regular file that really lies under `root`: no link leads out of the folder."""
-    return path.is_file() and path.resolve().is_relative_to(root)
-
-
-def _search_hit(entry: _Entry) -> SearchHit:
+def _search_hit(entry: Entry) -> SearchHit:
     """A hit from the sidecar; a broken one costs only its title here, and the article stage reports it."""
     try:
         info = _info(entry)
     except ItemError:
         info = {}
     return SearchHit(
-        url=_string(info, "webpage_url") or _clean(entry.video.name),
-        title=_string(info, "title") or _clean(entry.video.stem),
+        url=_string(info, "webpage_url") or clean(entry.video.name),
+        title=_string(info, "title") or clean(entry.video.stem),
         duration=_duration(info),
         channel=_string(info, "channel") or _string(info, "uploader"),
     )
 
 
-def _info(entry: _Entry) -> dict[str, Any]:
+def _info(entry: Entry) -> dict[str, Any]:
     if entry.info is None:
         return {}
     try:
@@ -235,7 +177,7 @@ def _info(entry: _Entry) -> dict[str, Any]:
 
 def _string(info: dict[str, Any], key: str) -> str:
     value = info.get(key)
-    return _clean(value) if isinstance(value, str) else ""
+    return clean(value) if isinstance(value, str) else ""
 
 
 def _duration(info: dict[str, Any]) -> float | None:
@@ -243,11 +185,6 @@ def _duration(info: dict[str, Any]) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value < 10**9 and math.isfinite(value) else None
-
-
-def _clean(text: str) -> str:
-    """Text that UTF-8 can hold: a file name or a JSON escape may smuggle in half a character."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def _read_text(path: Path, reason: str) -> str:
@@ -273,7 +210,7 @@ def _choose(available: Sequence[str], languages: Sequence[str]) -> str | None:
     return UNKNOWN_LANGUAGE if UNKNOWN_LANGUAGE in available else None
 
 
-def _is_automatic(entry: _Entry, language: str) -> bool:
+def _is_automatic(entry: Entry, language: str) -> bool:
     """Whether yt-dlp's information lists this language under automatic captions only."""
     try:
         info = _info(entry)
@@ -285,34 +222,7 @@ def _is_automatic(entry: _Entry, language: str) -> bool:
 
 
 def _segments(text: str, path: Path) -> list[Segment]:
-    """Caption file text → segments in the order of time, without markup, empty cues and repeats."""
     try:
-        cues = webvtt.from_buffer(io.StringIO(text), format=path.suffix[1:])
-    except (MalformedFileError, MalformedCaptionError, ValueError) as error:
-        raise ItemError("bad_captions", f"{path.name}: {error or type(error).__name__}") from None
-    rolling = bool(_WORD_TIME.search(text))
-    segments: list[Segment] = []
-    shown: list[str] = []
-    for cue in cues.captions:
-        start, end = _seconds(cue.start), _seconds(cue.end)
-        if end < start:
-            raise ItemError("bad_captions", f"{path.name}: the cue at {cue.start} ends before it starts")
-        lines = [_plain(line) for line in cue.text.split("\n")]
-        # automatic captions roll: a cue repeats the line above, which the cue before has said already
-        new = " ".join(line for line in lines if line and not (rolling and line in shown))
-        if any(lines):
-            shown = lines
-        if new:
-            segments.append(Segment(start=start, duration=round(end - start, 3), text=new))
-    return sorted(segments, key=lambda segment: segment["start"])
-
-
-def _seconds(clock: str) -> float:
-    """HH:MM:SS.mmm in seconds; webvtt's own in_seconds() drops the milliseconds."""
-    hours, minutes, seconds = clock.split(":")
-    return round(int(hours) * 3600 + int(minutes) * 60 + float(seconds), 3)
-
-
-def _plain(line: str) -> str:
-    """A line without character references, override codes and doubled spaces; tags are webvtt's work."""
-    return _clean(" ".join(html.unescape(_ASS_OVERRIDE.sub("", line)).split()))
+        return subtitles.read(text, path.suffix[1:])
+    except subtitles.BadCaptions as error:
+        raise ItemError("bad_captions", f"{path.name}: {error}") from None
