@@ -14,7 +14,8 @@ from collections.abc import Iterator
 import numpy as np
 
 QUARTERS, WIDTH = 4, 16  # of a 64-bit hash
-MAX_BINS = 512  # of durations; wider bins only cost time
+MAX_BINS = 512  # of durations; wider bins only cost time, more only memory
+IN_A_BIN = 64  # videos at least, on average
 BATCH = 1 << 21  # candidate pairs in memory
 
 
@@ -78,7 +79,7 @@ def _bins(seconds: np.ndarray, share: float) -> tuple[np.ndarray, int]:
     logs = np.log(np.maximum(seconds, 1e-3))
     low, high = float(logs.min()), float(logs.max())
     width = -math.log1p(-share) if share < 1 else math.inf
-    width = max(width * (1 + 1e-6), (high - low) / (MAX_BINS - 1), 1e-6)
+    width = max(width * (1 + 1e-6), (high - low) / min(MAX_BINS - 1, 1 + len(seconds) // IN_A_BIN), 1e-6)
     return ((logs - low) / width).astype(np.int64), int((high - low) / width) + 2
 
 

@@ -13,7 +13,7 @@ import logging
 import os
 import secrets
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +39,7 @@ def settle(work: Path, videos: Mapping[str, Row], verdicts: Mapping[str, Row], m
         verdicts: ledger of due diligence.
     """
     there = _contents(work / FOLDER)
+    _remove_partials(work / FOLDER, verdicts)
     for video_id, verdict in verdicts.items():
         video = videos.get(video_id)
         if video is None or not video.ok or not (verdict.ok or verdict.status == FAILED):
@@ -62,6 +63,13 @@ def _contents(folder: Path) -> dict[str, set[str]]:
                 if entry.name.endswith(".json"):
                     found.setdefault(entry.name.removesuffix(".json"), set()).add(str(reason))
     return found
+
+
+def _remove_partials(folder: Path, videos: Container[str]) -> None:
+    """Delete records that a killed run had begun to write of these videos; other shards write here, too."""
+    for path in folder.glob(f"*/.*.json{files.PARTIAL}"):
+        if path.name.partition("-")[2].removesuffix(f".json{files.PARTIAL}") in videos:
+            path.unlink(missing_ok=True)
 
 
 def _put_aside(work: Path, artefact: Path, video: Row, verdict: Row, *, delete: bool) -> None:

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from pipeline_lib.collect import master
 from pipeline_lib.collect.annotations import check
 from pipeline_lib.collect.master import merge
 from pipeline_lib.collect.search import search
@@ -83,3 +84,17 @@ def test_annotations_are_checked():
         check({"a": {**GOLD, "split": "dev"}}, "gold.json")
     with pytest.raises(UserError, match="before its start"):
         check({"a": {**GOLD, "events": [{"start": 4, "end": 1}], "event_coreference": []}}, "gold.json")
+
+
+def test_what_duplicates_drop_is_left_out_of_the_master(tmp_path):
+    ledger.write(
+        tmp_path / "articles/0000.parquet", [ledger.Row(v, "ok", artefact=f"articles/{v}.json") for v in "abc"]
+    )
+    for v in "abc":
+        files.write_json(tmp_path / f"articles/{v}.json", {"title": v})
+    pairs = [{"video_id": "b", "kept": "a", "reason": "same_bytes", "found": "same_bytes", "drop": True}]
+    pairs += [{"video_id": "c", "kept": "a", "reason": "near_duplicate", "found": "near_duplicate", "drop": False}]
+    files.write_json(tmp_path / "duplicates.json", {"pairs": pairs})
+    out = tmp_path / "filtered.json"
+    master.main([tmp_path / "articles"], out, 1, tmp_path / "duplicates.json")
+    assert list(files.read_json(out)) == ["a", "c"]
