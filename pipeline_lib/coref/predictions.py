@@ -3,7 +3,8 @@
     {"task", "notes", "system", "protocols": {"without_proposals" | "with_proposals": {"threshold", "videos": [
         {"video_id", "split", "title", "duration", "sentences": [text], "events": [{"start", "end", "type"}],
          "clips": [{"start", "end", "objects": [{"time", "box": [x1, y1, x2, y2], "label", "score"}]}],
-         "missed": number, "gold": [[0 | 1]], "scores": {"combined" | "global" | "regional": [[number]]}, "object_scores": [[[number]]]}]}}}
+         "missed": number, "gold": [[0 | 1]], "scores": {"combined" | "global" | "regional": [[number]]},
+         "object_scores": [[[number]]]}]}}}
 
 `missed` counts gold pairs that are in no matrix, because no clip stands for their event; it may be left out.
 Times are seconds, boxes pixels of the video; matrices are clips × sentences, object scores clips × sentences × objects.
@@ -97,7 +98,8 @@ class Video(_Part):
     @model_validator(mode="after")
     def _shapes(self) -> Self:
         wanted = [len(self.sentences)] * len(self.clips)
-        for name, rows in (("gold", self.gold), *self.scores):
+        matrices = {"gold": self.gold, **self.scores.model_dump(by_alias=True)}
+        for name, rows in matrices.items():
             if [len(row) for row in rows] != wanted:
                 raise ValueError(f"{name} is not {len(self.clips)} clips × {len(self.sentences)} sentences")
         for clip, rows in zip(self.clips, self.object_scores, strict=False):

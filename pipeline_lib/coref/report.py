@@ -21,6 +21,7 @@ from pipeline_lib.config.video import Video as Decoding
 from pipeline_lib.core import arguments, cli, files, provenance
 from pipeline_lib.core.progress import track
 from pipeline_lib.coref import predictions
+from pipeline_lib.coref.names import WITH, WITHOUT
 from pipeline_lib.coref.predictions import Predictions
 from pipeline_lib.coref.report_view import Shown, View, summary, video_view
 from pipeline_lib.coref.strips import key_times
@@ -31,7 +32,7 @@ from pipeline_lib.store.reader import ObjectFile
 log = logging.getLogger(__name__)
 
 INLINE_BYTES = 12_000_000  # of pictures in the page itself; more go to a folder
-NAMES = {"without_proposals": "without proposals", "with_proposals": "with proposals"}
+NAMES = {WITHOUT: "without proposals", WITH: "with proposals"}
 COUNTED = ("Clips", "Split", "Videos", "Threshold", "Correct", "False positives", "False negatives")
 COLUMNS = (*COUNTED, "Precision", "Recall", "F1")
 
@@ -147,11 +148,10 @@ def render(found: Predictions, shown: dict[tuple[str, int], Shown], src: Callabl
 
 
 def _limited(found: Predictions, limit: int | None) -> Predictions:
-    if limit is None:
-        return found
+    """The first `limit` videos of every protocol, the protocols in the order of NAMES."""
     kept = {
         name: protocol.model_copy(update={"videos": protocol.videos[:limit]})
-        for name, protocol in found.protocols.items()
+        for name, protocol in sorted(found.protocols.items(), key=lambda item: (item[0] not in NAMES, item[0] == WITH))
     }
     return found.model_copy(update={"protocols": kept})
 
