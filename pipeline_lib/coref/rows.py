@@ -1,7 +1,7 @@
 """Times of caption segments and clips → the rows of stored features that they stand for (§1).
 
-Products with the rate, not quotients with the step, as upstream: `int(2.0 * 1.5)` is what `int(2.0 / 0.666…)` only nearly
-is. A step of 2/3 s has the rate 1.5 exactly.
+Times are multiplied by the rate, as upstream has it, so that they are rounded alike: the rate of a step of 2/3 s is 1.5,
+that of 3 s is 1/3, both exactly upstream's numbers.
 """
 
 from typing import Any
