@@ -53,7 +53,10 @@ def candidates(inputs: Inputs, video_id: str, index: int, window: list[int], rng
     confident = np.flatnonzero(scores >= inputs.options.min_confidence)
     if len(confident) >= wanted:
         return features[rng.choice(confident, wanted, replace=False)]
-    return found.features[inputs.middle(video_id, index), :wanted]
+    own = found.features[inputs.middle(video_id, index), :wanted]
+    return np.concatenate(
+        [own, np.zeros((wanted - len(own), own.shape[1]), own.dtype)]
+    )  # data of others may have fewer
 
 
 def without_padding(words: np.ndarray) -> np.ndarray:

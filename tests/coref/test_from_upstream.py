@@ -237,6 +237,20 @@ def test_a_video_without_objects_has_zeros(original, tmp_path):
     assert not found[0].objects.any() and found[1].objects.any()
 
 
+def test_frames_of_fewer_objects_than_are_drawn_are_filled_up(original, tmp_path):
+    def fewer(table):
+        for segments in table.values():
+            for segment in segments.values():
+                path = tmp_path / segment["features_path"]
+                np.save(path, np.load(path)[:2])
+                segment["obj_detec_confidence"] = [0.1, 0.2]
+
+    out = original.convert(train=change(original.training(), fewer))
+    with opened(out, OPTIONS) as inputs:
+        objects = training_items.draw(inputs, "train0", PLAIN, Recorded()).objects
+    assert objects.shape == (6, 5, DIM) and objects[:, :2].all() and not objects[:, 2:].any()
+
+
 def test_equal_data_give_equal_bytes(original, tmp_path):
     path = original.training()
     names = [*(p.name for p in original.convert(train=path).iterdir())]
