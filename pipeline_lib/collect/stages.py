@@ -90,8 +90,8 @@ def politely(make: Make, limiter: Limiter) -> Produce:
                 answers = limiter.answers()
                 if item.video_id in refused and (answers > refused[item.video_id] or not queue):
                     raise
+                queue.insert(1 if item.video_id not in refused else len(queue), item)
                 refused.setdefault(item.video_id, answers)
-                queue.insert(1, item)
                 raise Later from None
 
         while queue:

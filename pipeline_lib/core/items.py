@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from pipeline_lib.core.spec import Spec
 
 log = logging.getLogger(__name__)
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+REOPENED = "reopened"  # in place of a source's sha256: none has it, so the video is tried again
 
 
 @dataclass(frozen=True)
@@ -164,3 +165,24 @@ def read_journal(path: Path) -> dict[str, Row]:
             continue
         rows[row.video_id] = row
     return rows
+
+
+def reopen(folder: Path, rows: Iterable[Row]) -> None:
+    """Note that videos are to be tried again although they were done with; their number of attempts stays.
+
+    Args:
+        folder: of the artefacts of a stage, spec and shard.
+
+    Raises:
+        UserError: a process works in the folder.
+    """
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            read_journal(folder / "journal.jsonl")  # ends a torn line
+            lines = (json.dumps(asdict(replace(row, source_sha256=REOPENED)), sort_keys=True) + "\n" for row in rows)
+            with open(folder / "journal.jsonl", "a", encoding="utf-8") as stream:
+                stream.write("".join(lines))
+                stream.flush()
+                os.fsync(stream.fileno())
+    except Timeout:
+        raise UserError(f"a process works on {folder}; wait for it or end it, then run this again") from None

@@ -1,0 +1,94 @@
+"""Ledgers → exactly those videos open again that failed for certain reasons; the next run of snakemake tries them.
+
+    python -m pipeline_lib.collect.retry --reason rate_limited,network --stage videos work
+
+Of every ledger that has such videos, the journal beside the artefacts gets a line for each, and the ledger is removed, so that
+snakemake makes it again: the shard's job skips everything else that is done.
+"""
+
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline_lib.core import cli, ids, items, ledger
+from pipeline_lib.core.errors import Reason, UserError
+from pipeline_lib.core.ledger import FAILED, Row
+
+log = logging.getLogger(__name__)
+
+
+def reopen(
+    work: Path, reasons: set[str], stages: set[str] | None = None, dry: bool = False
+) -> Counter[tuple[str, str]]:
+    """Open the videos again that failed for one of `reasons`; returns how many, by stage and reason.
+
+    Args:
+        stages: names of the folders of `work` that are looked at; None: all.
+        dry: only count.
+
+    Raises:
+        UserError: a process works on one of the shards; those before are open.
+    """
+    found: Counter[tuple[str, str]] = Counter()
+    for path in sorted(work.glob("*/*.parquet")):
+        stage = path.parent.name
+        if stages is not None and stage not in stages:
+            continue
+        rows = [row for row in ledger.read(path).values() if row.status == FAILED and row.reason in reasons]
+        if not rows:
+            continue
+        if not dry:
+            _reopen(path, rows, work)
+        found.update((stage, str(row.reason)) for row in rows)
+        log.info(
+            "%s %s: %s", stage, path.stem, ", ".join(row.video_id for row in rows[:5]) + (" …" if rows[5:] else "")
+        )
+    return found
+
+
+def _reopen(path: Path, rows: list[Row], work: Path) -> None:
+    for spec in {row.spec for row in rows}:
+        folder = path.parent / "items" / spec / path.stem
+        if folder.is_dir():
+            items.reopen(folder, [row for row in rows if row.spec == spec])
+    for row in rows:
+        if ids.is_valid(row.video_id):  # a page that said why not must not say so again
+            (work / "youtube" / "pages" / f"{row.video_id}.json").unlink(missing_ok=True)
+    path.unlink()
+
+
+def _names(given: str, known: set[str], what: str) -> set[str]:
+    """A comma-separated list; unknown names are a UserError that lists the known ones."""
+    names = {name.strip() for name in given.split(",") if name.strip()}
+    if unknown := sorted(names - known):
+        raise UserError(f"no such {what}: {', '.join(unknown)}; there are {', '.join(sorted(known)) or 'none'}")
+    return names
+
+
+def main(
+    work: Annotated[Path, typer.Argument(help="work folder")] = Path("work"),
+    reason: Annotated[str, typer.Option(help="reasons, with commas between them: rate_limited,network")] = "",
+    stage: Annotated[str, typer.Option(help="stages, with commas between them; all if not given")] = "",
+    dry: Annotated[bool, typer.Option("--dry", help="only say what would be opened")] = False,
+) -> None:
+    """Open videos again that failed for certain reasons; then run snakemake."""
+    if not work.is_dir():
+        raise UserError(f"no work folder {work}; give its path")
+    reasons = _names(reason, {str(one) for one in Reason}, "reason")
+    if not reasons:
+        raise UserError("--reason is missing; for example --reason rate_limited,network")
+    stages = _names(stage, {path.parent.name for path in work.glob("*/*.parquet")}, "stage") or None
+    found = reopen(work, reasons, stages, dry)
+    for (name, why), count in sorted(found.items()):
+        log.info("%s: %d %s", name, count, why)
+    if not found:
+        log.info("no video failed for that")
+    else:
+        log.info("%s", "nothing was changed (--dry)" if dry else "run snakemake again to try them")
+
+
+if __name__ == "__main__":
+    cli.run(main)
