@@ -38,8 +38,8 @@ class Failed:
 
 def heat_map(values: np.ndarray, rows: Sequence[Trajectory], prompts: Sequence[str], title: str) -> bytes:
     """PNG: a row per trajectory, lists parted by a line, a column per prompt; equal input gives equal bytes."""
-    width = min(max(3.5 + 1.3 * len(prompts), 6.0), 40.0)
-    height = min(max(2.2 + 0.4 * len(rows), 3.5), 60.0)
+    width = min(max(3.5 + 1.3 * len(prompts), 6.0), 25.0)
+    height = min(max(2.2 + 0.4 * len(rows), 3.5), 40.0)
     with pictures.drawing(width, height) as figure:
         axes = figure.subplots()
         drawn = axes.imshow(values, cmap="YlGnBu", aspect="auto")
