@@ -129,9 +129,10 @@ def notes(weights: dict[str, Any], config: Config, found: Evaluation = NOTHING) 
     """
     said = []
     untrained = sorted(name for name, about in weights.items() if not about["trained"])
-    if untrained:
+    of_milo = [name for name in untrained if name in ("objects", *config.coref.features)]
+    if of_milo:
         said.append(
-            f"Features come from untrained networks ({', '.join(untrained)}): these numbers say nothing of MILO on real data."
+            f"Features come from untrained networks ({', '.join(of_milo)}): these numbers say nothing of MILO on real data."
         )
     scored = {system for result in found.results.values() for system in result["test"]["systems"]}
     chance = [name for system, network, name in NETWORKS if system in scored and network in untrained]

@@ -84,19 +84,20 @@ def by_event_type(
     types = [[str(event["type"]) if event.get("type") not in (None, "") else "" for event in i.events] for i in items]
     found = {}
     for wanted in sorted({kind for own in types for kind in own if kind}):
-        of_type = [np.array([kind == wanted for kind in own], bool) for own in types]
-        clips = [item.stands[:, chosen].any(axis=1) for item, chosen in zip(items, of_type, strict=True)]
-        missed = [int(item.missed_of[chosen].sum()) for item, chosen in zip(items, of_type, strict=True)]
+        having = [place for place, own in enumerate(types) if wanted in own]  # the others add nothing
+        of_type = [np.array([kind == wanted for kind in types[place]]) for place in having]
+        clips = [items[place].stands[:, chosen].any(axis=1) for place, chosen in zip(having, of_type, strict=True)]
+        missed = [int(items[place].missed_of[chosen].sum()) for place, chosen in zip(having, of_type, strict=True)]
         some = flatten(
-            [own.by_kind[point.similarity][rows] for own, rows in zip(scores, clips, strict=True)],
-            [own.labels[rows] for own, rows in zip(scores, clips, strict=True)],
+            [scores[place].by_kind[point.similarity][rows] for place, rows in zip(having, clips, strict=True)],
+            [scores[place].labels[rows] for place, rows in zip(having, clips, strict=True)],
             missed,
         )
         found[wanted] = {
             "events": int(sum(chosen.sum() for chosen in of_type)),
             "pairs": len(some.scores),
             "positive_pairs": int(some.labels.sum()) + sum(missed),
-            **Measured.of(some, point.threshold, drawn).report(),
+            **Measured.of(some, point.threshold, drawn[:, having]).report(),
         }
     return found
 
