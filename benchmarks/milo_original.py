@@ -102,6 +102,30 @@ def module(name: str) -> Any:
     return __import__(name)
 
 
+def loaded(
+    words: Path,
+    n_pair: int,
+    seed: int,
+    train: Path,
+    train_feats: Path,
+    clip: Path,
+    clip_feats: Path,
+    video: Path,
+    feats: Path,
+) -> list[dict[str, Any]]:
+    """All items of upstream's three loaders; inside `importable`."""
+    loaders, vectors_ = module("m2e2_dataloader"), KeyedVectors.load_word2vec_format(str(words), binary=True)
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (it is what upstream draws from)
+    training = loaders.M2E2MILOVidSegDiscriminatorWithMultipleSamplingDataLoader
+    found = [
+        training(str(train), vectors_, n_pair=n_pair, vid_feat_dir=str(train_feats), look_window=2),
+        loaders.M2E2MILOManualLabelsWithArticleDataLoader(str(clip), str(clip_feats), vectors_),
+        loaders.M2E2MILOManualLabelsWithArticleAndProposalsDataLoader(str(video), str(feats), vectors_),
+    ]
+    return [loader[index] for loader in found for index in range(len(loader))]
+
+
 def run_script(m2e2: Path, arguments: dict[str, Any], choices: Choices) -> SimpleNamespace:
     """Run the public training script whole.
 

@@ -20,7 +20,7 @@ import torch
 import typer
 from gensim.models import KeyedVectors
 from milo_original import WIDTH, WORDS, Choices, converted, data_set, module
-from original import opened
+from original import exported, opened
 from torch import Tensor
 
 from pipeline_lib.config.coref import Coref
@@ -174,6 +174,33 @@ def compare_loaders(paths: dict[str, Path], clips: Inputs, videos: Inputs, optio
     return rows
 
 
+def compare_written(paths: dict[str, Path], clips: Path, videos: Path, n_pair: int, seed: int) -> list[Row]:
+    """Items of upstream's loaders on its own files, and on those that `coref.to_upstream` made of our copy."""
+    here, again = Path(), [exported(folder, folder.parent / f"written_{folder.name}") for folder in (clips, videos)]
+    before = [
+        paths["train"],
+        here / "train_feats",
+        paths["val"],
+        here / "clip_feats",
+        paths["proposals"],
+        here / "video_feats",
+    ]
+    after = [again[0] / name for name in ("train.json", "video_feats", "val_no_proposals.json", "clip_feats")]
+    after += [again[1] / name for name in ("val_with_proposals.json", "video_feats")]
+    before, after = (milo_original.loaded(paths["words"], n_pair, seed, *given) for given in (before, after))
+    parts: dict[str, list[tuple[Tensor, Tensor]]] = {}
+    for one, other in zip(before, after, strict=True):
+        assert one["video_id"] == other["video_id"] and one.get("obj_names") == other.get("obj_names")
+        assert one.get("is_event_coreferences") == other.get("is_event_coreferences")
+        for name, key in (("clips", "video"), ("words", "text"), ("objects", "obj")):
+            pair = (torch.stack(item[key]) if isinstance(item[key], list) else item[key] for item in (one, other))
+            parts.setdefault(name, []).append(tuple(part.flatten() for part in pair))
+    return [
+        row(f"written and read by its loaders: {name}", *(torch.cat(part) for part in zip(*pairs, strict=True)))
+        for name, pairs in parts.items()
+    ]
+
+
 def compare_script(m2e2: Path, folder: Path, paths: dict[str, Path], inputs: Inputs, options: Coref) -> list[Row]:
     """Epochs of upstream's script against the same steps here, and its sweeps against our scores and metrics."""
     theirs, ours = networks(64, options.training.seed)
@@ -253,6 +280,7 @@ def main(
         videos = converted(original, "videos", paths, val=paths["proposals"], eval_features=Path("video_feats"))
         with opened(clips, options) as with_clips, opened(videos, options) as with_videos:
             rows += compare_loaders(paths, with_clips, with_videos, options, seed)
+            rows += compare_written(paths, clips, videos, options.data.n_pair, seed)
             rows += compare_script(checkouts[0], Path(name), paths, with_clips, options)
     print("| what | type | largest value | largest difference |\n|---|---|---|---|")
     for one in rows:
