@@ -40,6 +40,7 @@ include: "workflow/rules/collect.smk"
 include: "workflow/rules/video.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/store.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/text.smk"
 include: "workflow/rules/coref.smk"
 include: "workflow/rules/coref_ablation.smk"
@@ -50,8 +51,8 @@ rule all:
     input:
         expand("<results>/coref_eval.{form}", form=["json", "md", "html"]),
         "<results>/coref_report.html",
-        "<results>/GloVe_tokenized_count.txt",
-        "<results>/CLIP_tokenized_count.txt",
+        expand("<results>/dataset_report.{form}", form=["html", "json"]),
+        expand("<results>/{tokenizer}_tokenized_count.txt", tokenizer=["GloVe", "CLIP"]),
         "<work>/coref/milo.safetensors",
         expand("<work>/{made}", made=["objects.hdf5", "s3d.hdf5", "words.safetensors", "annotations.json"]),
         expand("<work>/{master}.json", master=MASTERS),
