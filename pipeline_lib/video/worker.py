@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -29,7 +29,8 @@ import numpy as np
 
 from pipeline_lib.config.video import Limits
 from pipeline_lib.core.errors import ItemError, Reason
-from pipeline_lib.video.decode import Frame, decodes_at, frames
+from pipeline_lib.video.decode import Frame, decodes_at, frames, numbered
+from pipeline_lib.video.filters import Filters, rotation, upright_size
 from pipeline_lib.video.probe import VideoInfo, probe
 from pipeline_lib.video.sampling import Sampling
 
@@ -75,7 +76,21 @@ class Worker:
             ItemError: also too_large, too_long, decode_timeout or decoder_crash.
         """
         info = self.probe(path)
-        answer = self._ask("frames", path, allowance=info.duration * self.limits.wall_per_second, **asdict(sampling))
+        yield from self._stream("frames", path, info.duration * self.limits.wall_per_second, **asdict(sampling))
+
+    def numbered(self, path: Path, numbers: Sequence[int]) -> Iterator[Frame]:
+        """As decode.numbered, within the limits, upright: `index` is the frame's number.
+
+        Raises:
+            ItemError: as `frames`.
+        """
+        info = self.probe(path)
+        allowance = info.duration * self.limits.wall_per_second
+        yield from self._stream("numbered", path, allowance, numbers=[int(number) for number in numbers])
+
+    def _stream(self, what: str, path: Path, allowance: float, **arguments: Any) -> Iterator[Frame]:
+        """The frames of an answer."""
+        answer = self._ask(what, path, allowance, **arguments)
         finished = False
         try:
             while "frame" in answer:
@@ -206,7 +221,8 @@ def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
                 module, _, name = request["function"].partition(":")
                 say(value=getattr(import_module(module), name)(path, **request["arguments"]))
             else:
-                for frame in frames(path, Sampling(**request)):
+                shown = frames(path, Sampling(**request)) if what == "frames" else _numbered(path, **request)
+                for frame in shown:
                     told = {"index": frame.index, "wanted": frame.wanted, "time": frame.time, "size": frame.size}
                     say(frame=told, shape=frame.pixels.shape[:2])
                     answers.write(np.ascontiguousarray(frame.pixels).data)
@@ -219,6 +235,14 @@ def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
         except Exception as error:
             say(reason=Reason.INTERNAL, detail=f"{type(error).__name__}: {error}")
         answers.flush()
+
+
+def _numbered(path: Path, numbers: list[int]) -> Iterator[Frame]:
+    """The frames with these numbers."""
+    upright = Filters()
+    for number, picture in zip(numbers, numbered(path, numbers), strict=False):
+        size = upright_size(picture.width, picture.height, rotation(picture))
+        yield Frame(number, picture.time or 0.0, picture.time or 0.0, size, upright(picture))
 
 
 def _main(memory: int) -> None:

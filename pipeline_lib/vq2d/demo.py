@@ -66,7 +66,7 @@ def annotate(shown: Take, split: str, options: Demo) -> dict[str, Any]:
     for number in range(CLIPS):
         first = number * length
         poses = shown.poses[first : first + length + 1 : step]
-        sets = query_sets(shown.rng, shown.room, poses, options, lambda fno, first=first: first + fno * step)
+        sets = query_sets(shown.rng, shown.room, poses, options, range(first, first + length + 1, step).__getitem__)
         if split == "test":
             sets = {
                 name: {key: value for key, value in one.items() if key not in ("response_track", "object_title")}
@@ -109,7 +109,7 @@ def pictures(shown: Take, options: Demo) -> Iterator[Image.Image]:
             shown.room.picture.transform(size, Image.Transform.AFFINE, one.affine(size), Image.Resampling.BILINEAR)
             for one in blurred
         ]
-        view = views[0] if len(views) == 1 else Image.blend(*views, 0.5)
+        view = views[0] if len(views) == 1 else Image.blend(views[0], views[1], 0.5)
         _hand(view, number / options.fps)
         light = 1 + 0.06 * math.sin(number / options.fps * 0.7)
         pixels = np.asarray(view, np.float32) * light + np.roll(noise, (number * 37, number * 53), (0, 1))

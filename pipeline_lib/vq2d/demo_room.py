@@ -52,7 +52,7 @@ def furnish(rng: Random, view: tuple[int, int]) -> Room:
     picture = _walls(rng, width, height)
     table = height * 0.72
     kinds, colours = rng.sample(sorted(THINGS), len(THINGS)), rng.sample(sorted(COLOURS), len(COLOURS))
-    things = []
+    things: list[Thing] = []
     for place in range(PLACES):
         centre = width * (place + 0.5) / PLACES
         for offset in rng.sample((-0.16, 0.14), rng.choice((1, 2))):

@@ -97,19 +97,25 @@ class FasterRCNN(nn.Module):
         head: Callable[[Tensor, list[Tensor]], Tensor],
     ) -> list[Proposals]:
         """`forward` with a trunk and a head that compute the same in another way (detector_fast.py)."""
-        maps = trunk(images)
-        objectness, deltas = self.RCNN_rpn(maps)
-        places = boxes.grid(self.anchors, maps.shape[2], maps.shape[3], STRIDE)
-        rois = [
-            self._propose(places, likely, shifts, height, width)
-            for likely, shifts, (height, width, _) in zip(objectness, deltas, im_info.tolist(), strict=True)
-        ]
+        maps, rois = self.propose(images, im_info, trunk)
         features = head(maps, rois)
         scores = self.RCNN_cls_score(features).softmax(dim=1)
         deltas = self.RCNN_bbox_pred(features)
         counts = [len(one) for one in rois]
         split = (part.split(counts) for part in (scores, deltas, features))
         return [Proposals(*parts) for parts in zip(rois, *split, strict=True)]
+
+    def propose(
+        self, images: Tensor, im_info: Tensor, trunk: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Maps (B, 1024, h, w) of STRIDE pixels per cell, and each image's proposals (R, 4), best first."""
+        maps = trunk(images)
+        objectness, deltas = self.RCNN_rpn(maps)
+        places = boxes.grid(self.anchors, maps.shape[2], maps.shape[3], STRIDE)
+        parts = zip(objectness, deltas, im_info.tolist(), strict=True)
+        return maps, [
+            self._propose(places, likely, shifts, height, width) for likely, shifts, (height, width, *_) in parts
+        ]
 
     def _propose(self, places: Tensor, objectness: Tensor, deltas: Tensor, height: float, width: float) -> Tensor:
         """Proposals of one image, (R, 4).

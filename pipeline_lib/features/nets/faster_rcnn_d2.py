@@ -125,6 +125,17 @@ class FasterRCNNC4(nn.Module):
         head: Callable[[Tensor, list[Tensor]], Tensor],
     ) -> list[Proposals]:
         """`forward` with a trunk and a head that compute the same in another way (detector_fast.py)."""
+        maps, rois = self.propose(images, im_info, trunk)
+        features = head(maps, rois)
+        scores, deltas = self.roi_heads["box_predictor"](features)
+        counts = [len(one) for one in rois]
+        split = (part.split(counts) for part in (scores, deltas, features))
+        return [Proposals(*parts) for parts in zip(rois, *split, strict=True)]
+
+    def propose(
+        self, images: Tensor, im_info: Tensor, trunk: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Maps (B, 1024, h, w) of STRIDE pixels per cell, and each image's proposals (R, 4), best first."""
         sizes = [(int(height), int(width)) for height, width, *_ in im_info.tolist()]
         images = (images - self.pixel_mean) / self.pixel_std
         for image, (height, width) in zip(images, sizes, strict=True):
@@ -134,12 +145,7 @@ class FasterRCNNC4(nn.Module):
         logits, deltas = self.proposal_generator["rpn_head"](maps)
         places = boxes.grid(self.anchors, maps.shape[2], maps.shape[3], STRIDE)
         parts = zip(logits.float(), deltas.float(), sizes, strict=True)
-        rois = [self._propose(places, likely, shifts, *size) for likely, shifts, size in parts]
-        features = head(maps, rois)
-        scores, deltas = self.roi_heads["box_predictor"](features)
-        counts = [len(one) for one in rois]
-        split = (part.split(counts) for part in (scores, deltas, features))
-        return [Proposals(*parts) for parts in zip(rois, *split, strict=True)]
+        return maps, [self._propose(places, likely, shifts, *size) for likely, shifts, size in parts]
 
     def _propose(self, places: Tensor, logits: Tensor, deltas: Tensor, height: int, width: int) -> Tensor:
         """Proposals of one image, (R, 4); those without any area are dropped (proposal_generator/proposal_utils.py)."""
