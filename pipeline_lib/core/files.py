@@ -83,5 +83,5 @@ def read_json(path: Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; run the stage that makes it, or correct the path") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # the latter of brackets a thousand deep
         raise UserError(f"{path} is not valid JSON ({error}); delete or repair it") from None

@@ -265,6 +265,9 @@ def test_folders_and_files_that_are_not_there(original, tmp_path):
         original.convert(train=path, train_features=tmp_path / "none")
     with pytest.raises(UserError, match="nothing to convert"):
         original.convert()
+    (tmp_path / "deep.json").write_text("[" * 200_000)
+    with pytest.raises(UserError, match="not valid JSON"):
+        original.convert(train=tmp_path / "deep.json")
     (tmp_path / "list.json").write_text("[]")
     with pytest.raises(UserError, match="should be an object"):
         original.convert(train=tmp_path / "list.json")
