@@ -60,10 +60,10 @@ class Assets:
         if self.inline:
             return pictures.data_uri(content)
         name = f"{hashlib.sha256(content).hexdigest()}.jpg"
-        if name not in self._written:
+        if name not in self._written and not (self.folder / name).exists():  # the name says the content
             with files.atomic(self.folder / name) as temporary:
                 temporary.write_bytes(content)
-            self._written.add(name)
+        self._written.add(name)
         return f"{self.folder.name}/{name}"
 
     def tidy(self) -> None:

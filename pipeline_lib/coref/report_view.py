@@ -190,8 +190,11 @@ def _drive(clip: Clip, scores: Sequence[float]) -> View:
 def _frame(video: Video, number: int, time: float, shown: Shown, src: Callable) -> View:
     """A key frame with the objects of its clip that stand in it, strong as they speak for the clip's chosen sentence."""
     clip, scores = video.clips[number], np.array(video.object_scores[number])  # (sentences, objects)
-    strong = strengths(scores[chosen(video, number)].tolist())
+    best = chosen(video, number)
+    strong = strengths(scores[best].tolist())
     still = shown.stills.get(time)
+    here = [(score, one.name) for score, one in zip(scores[best], clip.objects, strict=True) if one.time == time]
+    loudest = max(here, key=lambda pair: pair[0], default=None)
     boxes = [
         {
             "box": one.box,
@@ -206,6 +209,7 @@ def _frame(video: Video, number: int, time: float, shown: Shown, src: Callable) 
         "src": src(still.content) if still else "",
         "time": still.time if still else time,
         "alt": f"frame at {clock(still.time if still else time)}",
+        "loudest": f"{loudest[1]} {loudest[0]:.2g}" if loudest else "",
         "boxes": boxes,
         "others": [box for box in shown.others(time).tolist() if not _used(box, clip, time)],
     }

@@ -130,6 +130,15 @@ def test_keys_in_the_table(browser, page):
     assert "clip=2&sentence=2" in tab.value("location.hash")
 
 
+def test_address_scrolls_to_its_video(browser, page):
+    tab = browser.open(page, "at=without_proposals/calm0000001", height=500)
+    _, bar, _, height = tab.box("form.filters")
+    _, top, _, _ = tab.box("[data-current]")
+    assert bar == 0 and 0 <= top - height < 20  # though the video above it grew when it was parsed
+    tab.press("k")
+    assert 0 <= tab.box("[data-current]")[1] - height < 20
+
+
 def test_tab_reaches_everything(browser, page):
     tab = browser.open(page)
     reached = []

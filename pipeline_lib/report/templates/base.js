@@ -155,10 +155,20 @@ const report = (() => {
       fire("show", item, host);
     }
   }
-  const near = new IntersectionObserver(
-    (seen) => seen.forEach((one) => one.isIntersecting && (near.unobserve(one.target), expand(one.target))),
-    { rootMargin: "800px 0px" },
-  );
+  const near = new IntersectionObserver((seen) => steady(() => seen.forEach(approach)), { rootMargin: "800px 0px" });
+  function approach(one) {
+    if (!one.isIntersecting) return;
+    near.unobserve(one.target);
+    expand(one.target);
+  }
+  /* What grows above the item looked at must not push it away. */
+  function steady(work) {
+    const here = current();
+    const top = () => here.getBoundingClientRect().top;
+    const before = here && !here.hidden ? top() : null;
+    work();
+    if (before !== null && before > -here.offsetHeight && before < innerHeight) scrollBy(0, top() - before);
+  }
   addEventListener("beforeprint", () => visible().forEach(expand));
 
   // ── keyboard and pointer ──
