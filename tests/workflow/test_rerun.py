@@ -46,7 +46,7 @@ def test_changed_option_runs_its_stage_and_what_follows(project):
 def test_one_video_more_touches_its_shard_alone(project):
     project.configure(source={"demo": {**TINY["source"]["demo"], "train": 7}})
     output = project.run().stdout
-    per_shard = ("articles", "captions", "videos", "due_diligence", "frames", "objects", "s3d")
+    per_shard = ("articles", "captions", "videos", "inspection", "due_diligence", "frames", "objects", "s3d")
     ran = {rule: len(re.findall(rf"^(?:local)?rule {rule}:", output, re.MULTILINE)) for rule in per_shard}
     assert set(ran.values()) == {1}, ran
     assert not re.search(r"^(?:local)?rule weights:", output, re.MULTILINE)
