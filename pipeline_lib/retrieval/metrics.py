@@ -20,6 +20,7 @@ from pipeline_lib.core.errors import UserError
 from pipeline_lib.retrieval.ranking import Ranking
 
 _CELLS = 2**20  # of a block of queries: 8 MiB
+_TILE = 256  # items
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def measure(
         threshold: relevance from which the textbook's average precision takes an item as relevant.
 
     Raises:
-        UserError: the shapes differ or are empty, a value is NaN or infinite, or a relevance is negative.
+        UserError: the shapes differ or are empty, a score is NaN, or a relevance is negative or not finite.
     """
     count, _ = _shape(similarity, relevance)
     if threshold <= 0:
@@ -106,7 +107,8 @@ def _query(
     ranking = Ranking(scores)
     items, ranks, tied = ranking.of(np.flatnonzero(gains > 0))  # of truth values: faster
     gain, count = gains[items], len(items)
-    dcg = (gain * discount[ranks])[ranks < count].sum()
+    within = np.searchsorted(ranks, count)
+    dcg = (gain[:within] * discount[ranks[:within]]).sum()
     ideal = (np.sort(gain)[::-1] * discount[:count]).sum()
     exact = np.flatnonzero(gain == 1)
     challenge = (gain.cumsum()[exact] / (ranks[exact] + 1)).sum() / max(1, len(exact))
@@ -131,21 +133,25 @@ def _queries(similarity: Any, relevance: Any) -> Iterator[tuple[int, np.ndarray,
     count, items = similarity.shape
     step = max(1, _CELLS // items)
     for start in range(0, count, step):
-        scores = _floats(similarity[start : start + step])
-        gains = np.ascontiguousarray(relevance[start : start + step], dtype=np.float64)
-        for name, block in (("similarity", scores), ("relevance", gains)):
-            if not np.isfinite(block).all():
-                _refuse(name, start, block, ~np.isfinite(block), "make that matrix again without NaN and infinity")
-        if gains.min() < 0:
-            _refuse("relevance", start, gains, gains < 0, "relevance is 0 or more")
+        given = np.asarray(similarity[start : start + step])
+        # numpy sorts floats fast; the types hold every number of those they replace, so nothing becomes equal
+        scores = _contiguous(given, np.float32 if given.dtype in (np.float32, np.float16) else np.float64)
+        gains = _contiguous(np.asarray(relevance[start : start + step]), np.float64)
+        if np.isnan(scores).any():
+            _refuse("similarity", start, scores, np.isnan(scores), "make that matrix again without NaN")
+        if not (gains.min() >= 0 and gains.max() < np.inf):
+            _refuse("relevance", start, gains, ~((gains >= 0) & (gains < np.inf)), "relevance is 0 or more, and finite")
         yield from zip(range(start, count), scores, gains, strict=False)
 
 
-def _floats(block: Any) -> np.ndarray:
-    """Contiguous, in a type that numpy sorts fast and no two different scores of which become equal."""
-    scores = np.asarray(block)
-    kind = {np.dtype(np.float32): np.float32, np.dtype(np.float16): np.float32}.get(scores.dtype, np.float64)
-    return np.ascontiguousarray(scores, dtype=kind)
+def _contiguous(block: np.ndarray, kind: type[np.floating[Any]]) -> np.ndarray:
+    """Rows one after another; of a transposed view in tiles, which is several times as fast."""
+    if block.flags.c_contiguous:
+        return np.ascontiguousarray(block, dtype=kind)
+    found = np.empty(block.shape, kind)
+    for start in range(0, block.shape[1], _TILE):
+        found[:, start : start + _TILE] = block[:, start : start + _TILE]
+    return found
 
 
 def _refuse(name: str, start: int, block: np.ndarray, wrong: np.ndarray, fix: str) -> None:

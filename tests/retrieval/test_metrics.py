@@ -94,6 +94,12 @@ def test_ties_keep_the_order_of_the_columns(similarity, relevance):
         assert tied == any(len(set(gains[scores == one].tolist())) > 1 for one in scores)
 
 
+def test_infinite_scores_have_their_ranks():
+    similarity = np.array([[-np.inf, 0.0, np.inf, -np.inf]], np.float32)
+    found = metrics.measure(similarity, np.array([[1.0, 0, 0, 0]]))
+    assert (found.rank.tolist(), found.average_precision.tolist(), found.tied.tolist()) == ([2], [1 / 3], [True])
+
+
 def test_many_ties_in_long_rows():
     random = np.random.default_rng(0)
     similarity, relevance = (
@@ -142,7 +148,7 @@ def test_blocks_and_views_change_nothing(monkeypatch):
         (np.zeros((0, 3)), np.zeros((0, 3)), "no queries"),
         (np.array([[0.0, np.nan]]), np.zeros((1, 2)), "similarity of query 0 and item 1 is nan"),
         (np.zeros((2, 2)), np.array([[0, 0], [0, np.inf]]), "relevance of query 1 and item 1 is inf"),
-        (np.zeros((1, 2)), np.array([[0, -0.5]]), "item 1 is -0.5; relevance is 0 or more"),
+        (np.zeros((1, 2)), np.array([[0, -0.5]]), "item 1 is -0.5; relevance is 0 or more, and finite"),
     ],
 )
 def test_what_cannot_be_measured_is_named(similarity, relevance, message):
