@@ -5,7 +5,7 @@ BIN := .venv/bin
 CORES ?= $(shell nproc)
 READY := .venv/.ready
 
-.PHONY: demo sample test test-fast lint format schema lock clean
+.PHONY: demo sample test test-fast test-slurm lint format schema lock clean
 
 demo: $(READY) ## the bundled demo, from queries to results/coref_eval.json
 	$(BIN)/snakemake --cores $(CORES)
@@ -21,6 +21,11 @@ test: lint ## lint and all tests
 
 test-fast: $(READY) ## what takes seconds
 	$(BIN)/python -m pytest -m "not slow"
+
+test-slurm: $(READY) ## a real SLURM on this machine; needs root and Debian's packages, which it installs
+	command -v slurmctld mariadbd >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends munge slurmctld slurmd slurmdbd slurm-client mariadb-server)
+	PIPELINE_SLURM=1 $(BIN)/python -m pytest tests/slurm
 
 lint: $(READY)
 	$(BIN)/ruff check .

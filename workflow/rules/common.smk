@@ -9,6 +9,7 @@ from pipeline_lib.core.ids import shard_name
 
 WORK = config["paths"]["work"]
 FEATURES = dict.fromkeys(["s3d", *config["coref"]["features"], *config["features"]["also"]])
+FEATURES |= {"clip": None} if "clip" in config["coref"]["evaluation"]["baselines"] else {}
 STAGES = ("articles", "captions", "videos", "inspection", "due_diligence", "objects", *FEATURES)
 STAGES += ("frames",) if config["frames"]["store"] else ()
 SHARDS = [shard_name(index) for index in range(config["shards"])]
