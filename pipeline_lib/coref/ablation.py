@@ -60,7 +60,7 @@ def _scores(
 ) -> dict[str, Any]:
     run = by_variant[(BASE, BASE) if value == usual else (factor, str(value))]
     found: dict[str, Any] = {}
-    for protocol in PROTOCOLS:
+    for protocol in (name for name in PROTOCOLS if all(name in seed["test"] for seed in run["seeds"])):
         per_seed = {metric: [seed["test"][protocol][metric] for seed in run["seeds"]] for metric in METRICS}
         found[protocol] = {
             metric: {
@@ -84,7 +84,7 @@ def markdown(found: Mapping[str, Any], seeds: int, notes: Sequence[str]) -> str:
     for factor, values in found.items():
         for entry in values:
             mark = " (configured)" if entry["configured"] else ""
-            cells = [_cell(entry[protocol]["f1"]) for protocol in PROTOCOLS]
+            cells = [_cell(entry[protocol]["f1"]) if protocol in entry else "–" for protocol in PROTOCOLS]
             lines.append(f"| {factor.replace('_', ' ')} | {entry['value']}{mark} | {' | '.join(cells)} |")
     lines += ["", *(f"- {note}" for note in notes)]
     return "\n".join(lines).rstrip() + "\n"
@@ -102,6 +102,8 @@ def plot(path: Path, found: Mapping[str, Any]) -> None:
         )
         for axes, (factor, values) in zip(panels, found.items(), strict=True):
             for protocol, colour in zip(PROTOCOLS, ("#1f5fa8", "#c8551b"), strict=True):
+                if any(protocol not in entry for entry in values):
+                    continue
                 means = [entry[protocol]["f1"]["mean"] for entry in values]
                 spread = [entry[protocol]["f1"]["sd"] or 0.0 for entry in values]
                 places = range(len(values))

@@ -28,15 +28,16 @@ def scores(
     checkpoint, fitted = train.train(inputs, options, where, folder, key)
     plain = options.evaluation.model_copy(update={"baselines": [], "bootstrap": 1})
     results = evaluate(inputs, checkpoint, options.model_copy(update={"evaluation": plain}), where)
-    systems = {(p, split): results[p][split]["systems"][MILO] for p in PROTOCOLS for split in SPLITS}
+    measured = [protocol for protocol in PROTOCOLS if protocol in results]
+    systems = {(p, split): results[p][split]["systems"][MILO] for p in measured for split in SPLITS}
     return {
         "seed": options.training.seed,
         "epoch": fitted.epoch,
-        "threshold": {protocol: systems[protocol, "val"]["threshold"] for protocol in PROTOCOLS},
+        "threshold": {protocol: systems[protocol, "val"]["threshold"] for protocol in measured},
         **{
             split: {
                 protocol: {metric: systems[protocol, split][metric]["value"] for metric in METRICS}
-                for protocol in PROTOCOLS
+                for protocol in measured
             }
             for split in SPLITS
         },

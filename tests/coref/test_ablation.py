@@ -53,6 +53,18 @@ def test_table_by_hand(wanted):
     assert "| weight global | 0.0 | 0.100 ± 0.000 | 0.100 ± 0.000 |" in lines and lines[-1] == "- generated"
 
 
+def test_a_protocol_that_could_not_be_measured(wanted, tmp_path):
+    runs = [run("base", "base", 0.5, 0.7), run("look_window", "1", 0.2, 0.4), run("weight_global", "0.0", 0.1, 0.1)]
+    for one in runs:
+        for seed in one["seeds"]:
+            del seed["test"]["with_proposals"]
+    found = ablation.table(runs, wanted)
+    assert "with_proposals" not in found["look_window"][0]
+    assert "| look window | 1 | 0.300 ± 0.141 | – |" in ablation.markdown(found, 2, [])
+    ablation.plot(tmp_path / "plot.svg", found)
+    assert ">without proposals<" in (tmp_path / "plot.svg").read_text()
+
+
 @pytest.mark.parametrize("runs", [[], [run("base", "base", 0.1), run("loss", NCE, 0.2)]])
 def test_runs_of_another_configuration_are_refused(wanted, runs):
     with pytest.raises(UserError, match="don't fit the configuration"):

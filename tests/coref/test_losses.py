@@ -68,5 +68,9 @@ def test_the_two_published_combinations():
     seed0 = CorefTraining(loss="mmr_text_video+nce_text_object")
     public = CorefTraining(loss="nce_video_text+nce_text_object")
     nce = losses.mil_nce(text, objects)
-    assert torch.equal(losses.terms(video, text, objects, videos, seed0)["loss"], losses.max_margin(text @ video.T, 0.1) + nce)
-    assert torch.equal(losses.terms(video, text, objects, videos, public)["loss"], losses.mil_nce(video, text[:, None]) + nce)
+    assert torch.equal(
+        losses.terms(video, text, objects, videos, seed0)["loss"], losses.max_margin(text @ video.T, 0.1) + nce
+    )
+    assert torch.equal(
+        losses.terms(video, text, objects, videos, public)["loss"], losses.mil_nce(video, text[:, None]) + nce
+    )
