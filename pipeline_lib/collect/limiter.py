@@ -107,7 +107,7 @@ class Limiter:
             row = state.refusals[what] = state.refusals.get(what, 0) + 1
             pause = min(limits.wait * 2.0 ** (row - 1), limits.max_wait) * random.uniform(0.75, 1.25)
             pause = max(pause, refusal.after or 0.0)
-            if row >= limits.stop_after or pause > max(limits.max_wait, limits.wait * 1.25):
+            if row >= limits.stop_after or (refusal.after or 0.0) > limits.max_wait:
                 state.stopped = Span(now, max(60 * limits.stop_minutes, refusal.after or 0.0))
                 state.why = f"{row} refusals in a row ({what}), the last: {refusal.detail}"
                 state.refusals[what] = limits.stop_after - 1  # afterwards the first refusal stops again

@@ -1,7 +1,7 @@
 """Command line shared by the stages that ask a source: a shard's list → artefacts fetched from it."""
 
 import functools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,8 @@ Fetch = Callable[[Source, SourceOptions, Item, Path], int]
 
 #: Raise it when artefacts of a site are to be fetched anew; a change of code alone must not cost weeks of politeness.
 EDITION = "1"
+
+REFUSALS = 3  # of one video, in one run
 
 
 def source_stage(stage: str, module: str, fetch: Fetch, suffix: str, decides: tuple[str, ...] = ()) -> None:
@@ -75,23 +77,25 @@ def spec_of(stage: str, module: str, options: SourceOptions, decides: tuple[str,
 def politely(make: Make, limiter: Limiter) -> Produce:
     """The producer of a stage whose source refuses now and then: a refused video waits for others and is tried once more.
 
-    Refused again although others were served in between, or with no other left, it gets the refusal as its reason. While
-    nobody is served, nobody is charged: the refusals add up until the limiter stops the stage.
+    Refused `REFUSALS` times although others were served in between, or with none left that wasn't refused too, it gets the
+    refusal as its reason. While nobody is served, nobody is charged: refusals add up until the limiter stops the stage.
     """
 
     def produce(items: list[Item]) -> Generator[tuple[Item, Write], None, None]:
         queue = deque(items)
-        refused: dict[str, int] = {}  # good answers there had been when a video was refused first
+        refused: Counter[str] = Counter()
+        answers: dict[str, int] = {}  # good ones that there had been when a video was refused first
 
         def write(item: Item, to: Path) -> int:
             try:
                 return make(item, to)
             except Refused:
-                answers = limiter.answers()
-                if item.video_id in refused and (answers > refused[item.video_id] or not queue):
+                refused[item.video_id] += 1
+                before = answers.setdefault(item.video_id, limiter.answers())
+                fresh = next((i for i, other in enumerate(queue) if other.video_id not in refused), None)
+                if refused[item.video_id] >= REFUSALS and (limiter.answers() > before or fresh is None):
                     raise
-                queue.insert(1 if item.video_id not in refused else len(queue), item)
-                refused.setdefault(item.video_id, answers)
+                queue.insert(len(queue) if fresh is None else fresh + 1, item)
                 raise Later from None
 
         while queue:

@@ -51,19 +51,26 @@ def test_a_refused_video_waits_for_the_next_and_passes(run):
 
 
 def test_one_that_is_refused_while_others_are_served_is_charged(run):
-    assert run(a="r", b=".", c="r", d=".") == (
-        "abacdc",
-        {"a": "rate_limited", "b": None, "c": "rate_limited", "d": None},
-    )
+    assert run(a="r", b=".", c=".", d=".") == ("abacad", {"a": "rate_limited", "b": None, "c": None, "d": None})
 
 
-def test_the_last_one_gets_a_second_try(run):
-    assert run(a=".", b="r") == ("abb", {"a": None, "b": "rate_limited"})
+def test_two_that_are_refused_let_a_third_decide(run):
+    order, reasons = run(a="r", b="r", c=".", d=".", e=".")
+    assert order[:4] == "abac" and order.count("a") == order.count("b") == 3
+    assert reasons == {"a": "rate_limited", "b": "rate_limited", "c": None, "d": None, "e": None}
+
+
+def test_the_last_one_is_tried_as_often(run):
+    assert run(a=".", b="r") == ("abbb", {"a": None, "b": "rate_limited"})
+
+
+def test_the_last_one_may_pass(run):
+    assert run(a=".", b="rr.") == ("abbb", {"a": None, "b": None})
 
 
 def test_when_nobody_is_served_nobody_is_charged(run, tmp_path):
     order, stop = run(a=".", b="r", c="r", d="r", e="r")
-    assert order == "abcbc"
+    assert order == "abcbd"
     assert "Resume after" in stop
     assert not (tmp_path / "videos/0000.parquet").exists()
     (journal,) = tmp_path.rglob("journal.jsonl")

@@ -15,6 +15,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
+from pipeline_lib.collect.limiter import Refused
+
+
+def insist(question: Callable, *words: object) -> object:
+    """The answer to a question, asked again after two refusals as a stage does."""
+    for _ in range(2):
+        with contextlib.suppress(Refused):
+            return question(*words)
+    return question(*words)
+
 
 @dataclass(frozen=True)
 class Asked:

@@ -2,7 +2,7 @@
 
 import pytest
 from replay_recordings import recorded, recorded_player
-from replay_server import Answer
+from replay_server import Answer, insist
 from replay_site import Fault, Site, Video
 
 from pipeline_lib.core.errors import ItemError, Reason
@@ -103,7 +103,7 @@ def test_none_in_the_languages_wanted_says_which_there_are(youtube):
 @pytest.mark.parametrize("kind", ["429", "503"])
 def test_passing_faults_pass(youtube, kind):
     source, _ = youtube(Site({A: Video(faults=[Fault("captions", kind, times=2)])}))
-    assert source.captions(A, ["en"])["captions"] == WORDS
+    assert insist(source.captions, A, ["en"])["captions"] == WORDS
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 
 import av
 import pytest
+from replay_server import insist
 from replay_site import MEDIA_HOST, Fault, Site, Video
 
 from pipeline_lib.core.errors import ItemError, Reason
@@ -45,7 +46,7 @@ def test_a_whole_file(youtube, media, to):
 @pytest.mark.parametrize(("kind", "times"), [("reset", 1), ("reset", 2), ("stall", 1), ("503", 2), ("429", 2)])
 def test_passing_faults_pass_and_parts_are_continued(youtube, media, to, kind, times):
     source, server = youtube(Site({A: Video(media, faults=[Fault("media", kind, times)])}))
-    source.video(A, to)
+    insist(source.video, A, to)
     assert to.read_bytes() == media
     starts = [int(asked.removeprefix("bytes=").partition("-")[0]) for asked in ranges(server)]
     assert len(starts) == times + 1 and starts == sorted(starts)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from replay_recordings import recorded, recorded_player
-from replay_server import Answer
+from replay_server import Answer, insist
 from replay_site import Fault, Site, Video, page
 
 from pipeline_lib.core.errors import ItemError, Reason, StopStage
@@ -65,7 +65,7 @@ def test_statuses(youtube, kind, wanted):
 @pytest.mark.parametrize("kind", ["503", "429", "reset"])
 def test_passing_faults_pass(youtube, kind):
     source, _ = youtube(Site({A: Video(faults=[Fault("player", kind, times=2)])}))
-    assert source.article(A)["duration"] == 4.0
+    assert insist(source.article, A)["duration"] == 4.0
 
 
 @pytest.mark.parametrize("kind", ["garbage", "html"])
@@ -76,18 +76,17 @@ def test_answers_that_are_none(youtube, kind):
 
 def test_retry_after_is_waited_for(youtube):
     source, server = youtube(Site({A: Video(faults=[Fault("player", "429", times=1, retry_after="1")])}))
-    source.article(A)
+    insist(source.article, A)
     times = [moment for moment, asked in server.asked if asked.path.endswith("/player")]
     assert len(times) == 2 and times[1] - times[0] >= 0.99
 
 
 def test_refusals_in_a_row_stop(youtube):
-    site = Site({video_id: Video(faults=[Fault("player", "429")]) for video_id in (A, "bbbbbbbbbbb", "ccccccccccc")})
-    source, server = youtube(site)
-    assert reason(source) == Reason.RATE_LIMITED
-    assert reason(source, "bbbbbbbbbbb") == Reason.RATE_LIMITED
-    with pytest.raises(StopStage, match=r"Resume after \d\d:\d\d"):
-        source.article("ccccccccccc")
+    ids = [f"aaaaaaaaaa{i}" for i in range(8)]
+    source, server = youtube(Site({video_id: Video(faults=[Fault("player", "429")]) for video_id in ids}))
+    assert {reason(source, video_id) for video_id in ids[:-1]} == {Reason.RATE_LIMITED}
+    with pytest.raises(StopStage, match=r"8 refusals in a row.*Resume after \d\d:\d\d"):
+        source.article(ids[-1])
     asked = len(server.asked)
     with pytest.raises(StopStage):
         source.article("ddddddddddd")

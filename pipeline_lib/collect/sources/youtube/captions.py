@@ -10,7 +10,7 @@ from pipeline_lib.collect import subtitles
 from pipeline_lib.collect.sources.base import Captions, Segment
 from pipeline_lib.collect.sources.youtube import reasons
 from pipeline_lib.collect.sources.youtube.client import Client
-from pipeline_lib.core.errors import TRANSIENT, ItemError, Reason
+from pipeline_lib.core.errors import TRANSIENT, ItemError, Reason, StopStage
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def _fetch(client: Client, tracks: list[dict[str, str]]) -> list[Segment]:
 def _get(client: Client, url: str) -> str:
     try:
         return client.get(url)
-    except ItemError:
+    except (ItemError, StopStage):
         raise
     except Exception as error:
         raise reasons.of_ytdlp(error) from None
@@ -100,7 +100,7 @@ def _transcript(client: Client, video_id: str, languages: Sequence[str]) -> Capt
             there = ", ".join(sorted({transcript.language_code for transcript in offered})) or "none"
             raise ItemError(Reason.NO_CAPTIONS, f"none in {', '.join(languages)}; there are: {there}")
         cues = [(one.start, one.start + one.duration, [subtitles.plain(one.text)]) for one in chosen.fetch()]
-    except ItemError:
+    except (ItemError, StopStage):
         raise
     except Exception as error:
         raise reasons.of_transcripts(error) from None

@@ -45,11 +45,12 @@ class Client:
         if options.proxy:
             self.session.proxies = {"https": options.proxy}
 
-    def ask(self, what: str, question: Callable[[], T]) -> T:
+    def ask(self, what: str, question: Callable[[], T], insist: bool = False) -> T:
         """The answer to a question (a call of one of the libraries), asked again after passing errors.
 
         Args:
-            what: kind of the question, for counting refusals: pages | captions | media.
+            what: kind of the question, for counting refusals: search | pages | captions | media.
+            insist: ask again after a refusal too; stages of videos turn to another video instead.
 
         Raises:
             ItemError: there is none; Refused if it is the visitor who gets none.
@@ -57,7 +58,7 @@ class Client:
         """
         limits = self.options.politeness
         tries = Retrying(
-            retry=retry_if_exception(_passes),
+            retry=retry_if_exception(lambda error: _passes(error) or (insist and isinstance(error, Refused))),
             stop=stop_after_attempt(limits.tries),
             wait=wait_exponential(limits.wait, limits.max_wait) + wait_random(0, limits.wait),
             before_sleep=lambda state: log.info("%s; trying again", state.outcome and state.outcome.exception()),
@@ -69,6 +70,10 @@ class Client:
                     answer = question()
                 except Refused as refusal:
                     self.limiter.refused(what, refusal)
+                    raise
+                except ItemError as error:
+                    if error.reason != Reason.NETWORK:
+                        self.limiter.answered(what)  # that a video is private is an answer, too
                     raise
                 self.limiter.answered(what)
         return answer
@@ -156,7 +161,7 @@ def retry_after(header: str | None, now: float | None = None) -> float | None:
 
 
 def _passes(error: BaseException) -> bool:
-    return isinstance(error, Refused) or (isinstance(error, ItemError) and error.reason == Reason.NETWORK)
+    return isinstance(error, ItemError) and error.reason == Reason.NETWORK
 
 
 def _authorities() -> str | None:

@@ -7,19 +7,23 @@ addresses in it stay valid for six.
 import json
 import logging
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from yt_dlp import YoutubeDL
 
 from pipeline_lib.collect.limiter import VIDEOS
 from pipeline_lib.collect.sources.youtube import filters, reasons
 from pipeline_lib.collect.sources.youtube.client import Client
 from pipeline_lib.core import files
-from pipeline_lib.core.errors import TRANSIENT, ItemError, Reason
+from pipeline_lib.core.errors import TRANSIENT, ItemError, Reason, StopStage
 
 log = logging.getLogger(__name__)
+
+LOCKS = 64  # pages that several stages may read at a time
 
 _KEPT = (
     "id", "title", "description", "channel", "uploader", "upload_date", "timestamp", "duration", "availability",
@@ -43,10 +47,14 @@ class Pages:
             ItemError: the video can't be had or isn't wanted, with the reason.
             StopStage: YouTube refuses everything.
         """
-        kept = None if fresh else self._kept(video_id)
-        if kept is None:
-            kept = self._fetch(video_id)
-            self._keep(video_id, kept)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(
+            self._folder / f".lock-{zlib.crc32(video_id.encode()) % LOCKS:02d}"
+        ):  # the others then find it here
+            kept = None if fresh else self._kept(video_id)
+            if kept is None:
+                kept = self._fetch(video_id)
+                self._keep(video_id, kept)
         if "reason" in kept:
             raise ItemError(kept["reason"], kept["detail"])
         if why := filters.unwanted(kept, self._client.options.filters):
@@ -99,7 +107,7 @@ def _extract(client: Client, video_id: str) -> dict[str, Any]:
     try:
         url = f"https://www.youtube.com/watch?v={video_id}"
         info = client.ydl.extract_info(url, download=False, process=False, ie_key="Youtube")
-    except ItemError:
+    except (ItemError, StopStage):
         raise
     except Exception as error:
         raise reasons.of_ytdlp(error, client.ydl.last_error, client.ydl.messages.last) from None

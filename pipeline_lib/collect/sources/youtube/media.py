@@ -18,7 +18,7 @@ from pipeline_lib.collect.remux import remux
 from pipeline_lib.collect.sources.youtube import formats, reasons
 from pipeline_lib.collect.sources.youtube.client import Client
 from pipeline_lib.collect.sources.youtube.formats import Format
-from pipeline_lib.core.errors import TRANSIENT, ItemError, Reason
+from pipeline_lib.core.errors import TRANSIENT, ItemError, Reason, StopStage
 
 PARTS = ".part"
 _HTML = (b"<!doctype", b"<html", b"<?xml", b"{")
@@ -71,7 +71,7 @@ class Media:
             result = self._client.ydl.process_ie_result(
                 {"extractor": "youtube", "extractor_key": "Youtube", **page, "_type": "video"}, download=False
             )
-        except ItemError:
+        except (ItemError, StopStage):
             raise
         except Exception as error:
             raise reasons.of_ytdlp(error) from None
@@ -87,7 +87,7 @@ class Media:
         self._deadline = time.monotonic() + self._choice.max_wall
         try:
             done, _ = self._client.ydl.dl(str(path), {"title": "", **one, "id": page["id"]})
-        except ItemError:
+        except (ItemError, StopStage):
             raise
         except Exception as error:
             if "No space left" in str(error) or "Disk quota" in str(error):

@@ -8,7 +8,7 @@ from pipeline_lib.collect.sources.base import SearchHit
 from pipeline_lib.collect.sources.youtube import filters, reasons
 from pipeline_lib.collect.sources.youtube.client import Client
 from pipeline_lib.config.youtube import Filters
-from pipeline_lib.core.errors import ItemError, Reason, UserError, one_line
+from pipeline_lib.core.errors import ItemError, Reason, StopStage, UserError, one_line
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def search(client: Client, query: str, limit: int, options: Filters) -> dict[str
     """
     if query.strip() in ("", "*"):
         raise UserError(f"source.queries holds {query!r}, which YouTube can't answer; list what to search for")
-    return client.ask("search", lambda: _search(client, query, limit, options))
+    return client.ask("search", lambda: _search(client, query, limit, options), insist=True)
 
 
 def _search(client: Client, query: str, limit: int, options: Filters) -> dict[str, SearchHit]:
@@ -44,7 +44,7 @@ def _search(client: Client, query: str, limit: int, options: Filters) -> dict[st
                 hits[video_id] = _hit(video_id, result)
             if len(hits) >= limit or count >= SEEN_PER_HIT * limit:
                 break
-    except ItemError:
+    except (ItemError, StopStage):
         raise
     except Exception as error:
         known = reasons.of_ytdlp(error, client.ydl.last_error)
