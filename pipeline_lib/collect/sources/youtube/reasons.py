@@ -24,10 +24,10 @@ _SENTENCES: tuple[tuple[str, Reason], ...] = (
     (r"DRM", Reason.DRM_PROTECTED),
     (r"live event will begin|premieres? (?:will begin )?in|premiere will begin|live stream is offline|is upcoming", Reason.LIVE),
     (r"PO.?Token", Reason.PO_TOKEN_REQUIRED),
+    (r"Requested format|no video formats", Reason.NO_VIDEO_STREAM),
     (r"removed|terminated|no longer available|unavailable|not available|isn't available|does not exist|been deleted"
      r"|violat|copyright|live event has ended", Reason.REMOVED),
     (r"HTTP Error 403", Reason.REQUEST_BLOCKED),
-    (r"Requested format|no video formats", Reason.NO_VIDEO_STREAM),
     (r"HTTP Error [45]\d\d|timed? ?out|connection|incomplete|truncated|resolve|bytes read|reset", Reason.NETWORK),
 )  # fmt: skip
 
