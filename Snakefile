@@ -35,15 +35,9 @@ pathvars:
     results=config["paths"]["results"],
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/collect.smk"
-include: "workflow/rules/video.smk"
-include: "workflow/rules/features.smk"
-include: "workflow/rules/store.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/text.smk"
-include: "workflow/rules/coref.smk"
-include: "workflow/rules/coref_ablation.smk"
+for name in "common collect video features store report text coref coref_ablation vq2d_inputs vq2d vq2d_peaks".split():
+
+    include: f"workflow/rules/{name}.smk"
 
 
 rule all:
@@ -58,3 +52,8 @@ rule all:
         expand("<work>/{master}.json", master=MASTERS),
         expand("<work>/{feature}.hdf5", feature=config["features"]["also"]),
         lost_ledgers,
+
+
+rule vq2d:
+    input:
+        VQ2D_RESULTS,

@@ -13,6 +13,7 @@ from pipeline_lib.config.coref import Coref
 from pipeline_lib.config.features import Features, Weights
 from pipeline_lib.config.text import Text
 from pipeline_lib.config.video import Frames, Video
+from pipeline_lib.config.vq2d import VQ2D
 from pipeline_lib.core.errors import UserError, explain
 
 
@@ -37,6 +38,7 @@ class Config(Section):
     weights: Weights = Weights()
     text: Text = Text()
     coref: Coref = Coref()
+    vq2d: VQ2D = VQ2D()
 
     @model_validator(mode="after")
     def _possible(self) -> "Config":
@@ -88,6 +90,7 @@ def _files(config: Config) -> list[tuple[str, str]]:
         ("source.annotations", config.source.annotations),
         ("source.query_file", config.source.query_file),
         *(_local(config.source.local) if config.source.kind == "local" else ()),
+        *(_vq2d(config.vq2d) if config.vq2d.source == "ego4d" else ()),
     ]
     return [(key, path) for key, path in named if path]
 
@@ -95,6 +98,15 @@ def _files(config: Config) -> list[tuple[str, str]]:
 def _local(local: Local) -> list[tuple[str, str | None]]:
     """The folder or the list of the local source."""
     return [("source.local.csv", local.csv)] if local.csv else [("source.local.folder", local.folder)]
+
+
+def _vq2d(vq2d: VQ2D) -> list[tuple[str, str | None]]:
+    """Ego4D's files, and a checkpoint."""
+    keys = ("annotations_val", "annotations_test", "videos")
+    return [
+        *((f"vq2d.{key}", getattr(vq2d, key)) for key in keys),
+        ("vq2d.detection.checkpoint", vq2d.detection.checkpoint),
+    ]
 
 
 def _is_path(weights: str) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline_lib.config.base import Precision, Section
 from pipeline_lib.config.vq2d_peaks import Peaks
@@ -36,6 +36,9 @@ class Detection(Section):
         "similarity",
         description="similarity: proposals of the object detector compared with the crop; siam_rcnn: needs detectron2",
     )
+    checkpoint: str | None = Field(
+        None, description="Siam-RCNN's model.pth; the similarity detector has weights.objects"
+    )
     downscale_height: int = Field(700, ge=32, le=8192, description="pixels that frames are scaled to, up or down")
     recency_factor: float = Field(1.0, gt=0, le=1, description="share of the search window, from its end, to look at")
     subsampling_factor: float = Field(1.0, gt=0, le=1, description="share of these frames to look at, evenly spaced")
@@ -52,9 +55,9 @@ class Detection(Section):
 class Demo(Section):
     """Generated egocentric videos with queries."""
 
-    val: int = Field(5, ge=1, description="videos with gold tracks")
-    test: int = Field(2, ge=1, description="videos without")
-    seconds: float = Field(50.0, ge=20, le=480, description="of a clip; a video holds two")
+    val: int = Field(2, ge=1, description="videos with gold tracks")
+    test: int = Field(1, ge=1, description="videos without")
+    seconds: float = Field(40.0, ge=20, le=480, description="of a clip; a video holds two")
     width: int = Field(320, ge=128, multiple_of=2, description="pixels")
     height: int = Field(240, ge=96, multiple_of=2, description="pixels")
     fps: int = Field(10, ge=5, multiple_of=5, description="of the video; clips have 5")
@@ -67,10 +70,21 @@ class VQ2D(Section):
     annotations_val: str | None = Field(None, description="vq_val.json of Ego4D")
     annotations_test: str | None = Field(None, description="vq_test_unannotated.json of Ego4D")
     videos: str | None = Field(None, description="folder of VIDEO_UID.mp4, Ego4D's full_scale")
-    jobs: int = Field(2, ge=1, description="clips that a job works on at once")
+    shards: int = Field(2, ge=1, le=10_000, description="parts that clips are split into, a job each")
+    plots: int = Field(50, ge=0, description="pictures of queries per split, at most; 0 for none")
     frames: bool = Field(False, description="also write the JPEGs of all clips")
     clips: Clips = Clips()
     images: Images = Images()
     detection: Detection = Detection()
     peaks: Peaks = Peaks()
     demo: Demo = Demo()
+
+    @model_validator(mode="after")
+    def _possible(self) -> "VQ2D":
+        if self.source == "ego4d" and not (self.annotations_val and self.videos):
+            raise ValueError("vq2d.source = 'ego4d' needs vq2d.annotations_val and vq2d.videos; set both")
+        if (self.detection.detector == "siam_rcnn") != bool(self.detection.checkpoint):
+            raise ValueError(
+                "vq2d.detection.checkpoint is Siam-RCNN's model.pth: give it with detector siam_rcnn, and only then"
+            )
+        return self

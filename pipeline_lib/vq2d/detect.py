@@ -10,7 +10,7 @@ Clips are split into shards; a run with --shard does one of them and writes no D
 import hashlib
 import json
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import ExitStack
 from functools import partial
 from itertools import groupby
@@ -34,24 +34,13 @@ from pipeline_lib.core.spec import Spec
 from pipeline_lib.core.stage import run_stage
 from pipeline_lib.features.extract import NOT_DECISIVE, prepared
 from pipeline_lib.video.worker import Worker
-from pipeline_lib.vq2d import annotations, detections
-from pipeline_lib.vq2d.annotations import Json, Query
-from pipeline_lib.vq2d.clip_loop import summary
+from pipeline_lib.vq2d import annotations, collect
+from pipeline_lib.vq2d.annotations import Query
 from pipeline_lib.vq2d.clip_reader import Images, Reader, Videos
 from pipeline_lib.vq2d.detectors import Detector, build
 from pipeline_lib.vq2d.searching import Search, search_clip
 
 log = logging.getLogger(__name__)
-
-SHOWN = 20  # queries that are named when they are left out; all are counted
-
-
-def named(queries: list[Json]) -> dict[str, Json]:
-    """The queries by their dataset_uid, or, where they have none, by their place in the list."""
-    found = {str(query.get("dataset_uid") or f"test_{i:010d}"): query for i, query in enumerate(queries)}
-    if len(found) < len(queries):
-        raise UserError("two queries have the same dataset_uid; make the list again with pipeline_lib.vq2d.process")
-    return found
 
 
 def produce(
@@ -97,32 +86,6 @@ def _write(result: Search | ItemError, to: Path) -> int:
     return len(result.window)
 
 
-def collect(queries: dict[str, Json], rows: dict[str, Row], root: Path) -> Iterator[detections.QueryDetections]:
-    """The detections of the queries that have some, in the order of the list."""
-    for name, query in queries.items():
-        row = rows[name]
-        if not row.ok:
-            continue
-        with np.load(root / str(row.artefact), allow_pickle=False) as stored:
-            frames, counts, similarity = stored["frames"], stored["counts"], stored["similarity"]
-            ends = np.cumsum(counts)[:-1]
-            boxes, scores = np.split(stored["boxes"], ends), np.split(stored["scores"], ends)
-        plain = bool((frames == np.arange(len(frames))).all())
-        known = not np.isnan(similarity).all()
-        yield detections.QueryDetections(
-            dataset_uid=query.get("dataset_uid") or query,
-            clip_uid=query["clip_uid"],
-            query_frame=query["query_frame"],
-            visual_crop=query["visual_crop"],
-            boxes=boxes,
-            scores=scores,
-            response_track=query.get("response_track"),
-            metadata=None if query.get("dataset_uid") else query["metadata"],
-            frames=None if plain else frames.tolist(),
-            clip_similarity=[None if np.isnan(one) else float(one) for one in similarity] if known else None,
-        )
-
-
 def main(
     annotated: Annotated[
         Path, typer.Option("--annotations", help="list of queries, as pipeline_lib.vq2d.process makes it")
@@ -154,7 +117,7 @@ def main(
         raise UserError(
             f"--weights {weights} does not exist; make it with pipeline_lib.features.weights, or download it"
         )
-    queries = named(annotations.read_flat(annotated))
+    queries = collect.named(annotations.read_flat(annotated))
     ledgers = out.parent / f"{out.name.removesuffix('.gz').removesuffix('.json')}.queries"
     target = prepared(where, wanted.precision)
     batch = wanted.batch if target.type == "cuda" else 1  # as every stage: on a CPU larger ones gain nothing
@@ -198,13 +161,10 @@ def main(
                 version=version,
                 max_failed_fraction=max_failed_fraction,
             )
-    failed = [(name, row) for name, row in rows.items() if not row.ok]
-    for name, row in failed[:SHOWN]:
-        log.warning("left out: %s: %s: %s", name, row.reason, row.detail)
-    log.info("queries: %s", summary(rows))
     if shard is None:
-        written = detections.write(out, collect(queries, rows, ledgers.absolute().parent))
-        log.info("%s: %d of %d queries", out, written, len(queries))
+        collect.write(out, queries, rows, ledgers.absolute().parent)
+    else:
+        collect.report(rows)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,97 @@
+"""Ledgers of searched queries → the official intermediate JSON of all of them, in the order of the list of queries."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from pipeline_lib.core import cli, ledger
+from pipeline_lib.core.errors import UserError
+from pipeline_lib.core.ledger import Row
+from pipeline_lib.vq2d import annotations, detections
+from pipeline_lib.vq2d.annotations import Json
+from pipeline_lib.vq2d.clip_loop import summary
+
+log = logging.getLogger(__name__)
+
+SHOWN = 20  # queries that are named when they are left out; all are counted
+
+
+def named(queries: list[Json]) -> dict[str, Json]:
+    """The queries by their dataset_uid, or, where they have none, by their place in the list."""
+    found = {str(query.get("dataset_uid") or f"test_{i:010d}"): query for i, query in enumerate(queries)}
+    if len(found) < len(queries):
+        raise UserError("two queries have the same dataset_uid; make the list again with pipeline_lib.vq2d.process")
+    return found
+
+
+def collected(queries: dict[str, Json], rows: dict[str, Row], root: Path) -> Iterator[detections.QueryDetections]:
+    """The detections of the queries that have some, in the order of the list."""
+    for name, query in queries.items():
+        row = rows[name]
+        if not row.ok:
+            continue
+        with np.load(root / str(row.artefact), allow_pickle=False) as stored:
+            frames, counts, similarity = stored["frames"], stored["counts"], stored["similarity"]
+            ends = np.cumsum(counts)[:-1]
+            boxes, scores = np.split(stored["boxes"], ends), np.split(stored["scores"], ends)
+        plain = bool((frames == np.arange(len(frames))).all())
+        known = not np.isnan(similarity).all()
+        yield detections.QueryDetections(
+            dataset_uid=query.get("dataset_uid") or query,
+            clip_uid=query["clip_uid"],
+            query_frame=query["query_frame"],
+            visual_crop=query["visual_crop"],
+            boxes=boxes,
+            scores=scores,
+            response_track=query.get("response_track"),
+            metadata=None if query.get("dataset_uid") else query["metadata"],
+            frames=None if plain else frames.tolist(),
+            clip_similarity=[None if np.isnan(one) else float(one) for one in similarity] if known else None,
+        )
+
+
+def write(out: Path, queries: dict[str, Json], rows: dict[str, Row], root: Path) -> None:
+    """Write the detection file, name what is left out, and count.
+
+    Args:
+        rows: of all queries.
+        root: folder that the ledgers' artefacts are relative to.
+    """
+    missing = next((name for name in queries if name not in rows), None)
+    if missing is not None:
+        raise UserError(
+            f"no ledger has query {missing}; give the ledgers of all shards, made from this list of queries"
+        )
+    report(rows)
+    written = detections.write(out, collected(queries, rows, root))
+    log.info("%s: %d of %d queries", out, written, len(queries))
+
+
+def report(rows: dict[str, Row]) -> None:
+    """Name and count the queries that are left out."""
+    failed = [(name, row) for name, row in rows.items() if not row.ok]
+    for name, row in failed[:SHOWN]:
+        log.warning("left out: %s: %s: %s", name, row.reason, row.detail)
+    log.info("queries: %s", summary(rows))
+
+
+def main(
+    ledgers: Annotated[list[Path], typer.Argument(help="of pipeline_lib.vq2d.detect, one per shard")],
+    annotated: Annotated[Path, typer.Option("--annotations", help="the list of queries that they are made from")],
+    out: Annotated[Path, typer.Option(help="detection file to write; packed if it ends with .gz")],
+) -> None:
+    """Write the detections of all shards as one file."""
+    rows: dict[str, Row] = {}
+    for path in ledgers:
+        rows |= ledger.read(path)
+    if len({row.spec for row in rows.values()}) > 1:
+        raise UserError("the ledgers are of different options, weights or code; run pipeline_lib.vq2d.detect again")
+    write(out, named(annotations.read_flat(annotated)), rows, ledger.root(ledgers[0]))
+
+
+if __name__ == "__main__":
+    cli.run(main)
