@@ -107,7 +107,9 @@ def main(
     out: Annotated[Path, typer.Option(help="dataset_report.html; the numbers go beside it, as .json")],
     pictures: Annotated[int, typer.Option(min=0, help="videos on a contact sheet, and pairs shown")] = 24,
     seed: arguments.Seed = 0,
-    config: Annotated[str, typer.Option(help="the whole configuration as JSON, for the record")] = "{}",
+    config: Annotated[
+        str, typer.Option(help="sections of the configuration that decided this, as JSON, for the record")
+    ] = "{}",
 ) -> None:
     """Write the report of what was collected."""
     whole = json.loads(config)

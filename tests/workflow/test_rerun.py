@@ -14,7 +14,7 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new))
 
 
-AFTER_S3D = {"hdf5": 1, "coref_train": 1, "coref_eval": 1, "all": 1}
+AFTER_S3D = {"hdf5": 1, "coref_train": 1, "coref_eval": 1, "coref_tables": 1, "coref_report": 1, "all": 1}
 
 
 def test_nothing_to_do(finished):

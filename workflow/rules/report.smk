@@ -26,7 +26,7 @@ rule dataset_report:
         work=WORK,
         shards=config["shards"],
         seed=config["seed"],
-        config=section(""),
+        config=literal(json.dumps({key: config[key] for key in ("source", "due_diligence", "duplicates", "video")})),
     shell:
         "python -m pipeline_lib.report.dataset {params.work:q} --shards {params.shards} --seed {params.seed}"
         " --config {params.config:q} --out {output.html} 2> {log}"
