@@ -169,30 +169,3 @@ def _offset(path: Path) -> float:
     with open_video(path) as container:
         stream = container.streams.video[0]
         return start_offset(container, float((stream.start_time or 0) * (stream.time_base or 1)))
-
-
-def decodes_at(path: Path, fraction: float, duration: float) -> float:
-    """Decode one frame near `fraction` of `duration` seconds and return its time in seconds.
-
-    Raises:
-        ItemError: undecodable, with the place in the detail.
-    """
-    with open_video(path) as container:
-        stream = container.streams.video[0]
-        prepare(stream)
-        start, tick = stream.start_time or 0, float(stream.time_base or 1)
-        target = start + int(fraction * duration / tick)
-        last = None
-        try:
-            container.seek(target, stream=stream, backward=True)
-            for picture in container.decode(stream):
-                if picture.pts is None:
-                    continue
-                last = picture.pts
-                if last >= target:
-                    break
-        except (av.FFmpegError, ValueError) as error:
-            raise ItemError(Reason.UNDECODABLE, f"at {fraction:.0%} of {duration:.1f} s: {error}") from None
-        if last is None:
-            raise ItemError(Reason.UNDECODABLE, f"no frame at {fraction:.0%} of {duration:.1f} s")
-        return (last - start) * tick

@@ -29,7 +29,7 @@ import numpy as np
 
 from pipeline_lib.config.video import Limits
 from pipeline_lib.core.errors import ItemError, Reason
-from pipeline_lib.video.decode import Frame, decodes_at, frames, numbered
+from pipeline_lib.video.decode import Frame, frames, numbered
 from pipeline_lib.video.filters import Filters, rotation, upright_size
 from pipeline_lib.video.probe import VideoInfo, probe
 from pipeline_lib.video.sampling import Sampling
@@ -64,10 +64,6 @@ class Worker:
         if info.duration > self.limits.seconds:
             raise ItemError(Reason.TOO_LONG, f"{info.duration:.0f} s; the limit is {self.limits.seconds:.0f} s")
         return info
-
-    def decodes_at(self, path: Path, fraction: float, duration: float) -> float:
-        """As decode.decodes_at, within the limits."""
-        return float(self._ask("decodes_at", path, fraction=fraction, duration=duration)["value"])
 
     def frames(self, path: Path, sampling: Sampling) -> Iterator[Frame]:
         """As decode.frames, within the limits: the same frames.
@@ -215,8 +211,6 @@ def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
         try:
             if what == "probe":
                 say(value=asdict(probe(path)))
-            elif what == "decodes_at":
-                say(value=decodes_at(path, **request))
             elif what == "call":
                 module, _, name = request["function"].partition(":")
                 say(value=getattr(import_module(module), name)(path, **request["arguments"]))

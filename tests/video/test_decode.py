@@ -157,11 +157,6 @@ def test_no_picture_at_all_is_undecodable(tmp_path, video):
         list(decode.sample(broken, 1.0))
 
 
-def test_decodes_at(video):
-    assert decode.decodes_at(video, 0.5, 4.0) == pytest.approx(2.0)
-    assert decode.decodes_at(video, 0.95, 4.0) == pytest.approx(3.8)
-
-
 def test_a_film_without_pictures_at_its_beginning(zoo):
     """Cut at an open keyframe: the container lists frames that can't be decoded; they are not shown."""
     with av.open(str(zoo("h264_cut_open_gop"))) as container:

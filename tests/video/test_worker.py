@@ -32,7 +32,6 @@ def test_the_same_frames_as_in_this_process(video):
             ]
             assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(theirs, ours, strict=True))
         assert one.probe(video) == probe(video)
-        assert one.decodes_at(video, 0.5, 4.0) == pytest.approx(2.0)
 
 
 def test_a_bad_file_has_its_reason_and_the_next_one_works(tmp_path, video):
