@@ -2,8 +2,9 @@
 
     python -m pipeline_lib.collect.retry --reason rate_limited,network --stage videos work
 
-Of every ledger that has such videos, the journal beside the artefacts gets a line for each, and the ledger is removed, so that
-snakemake makes it again: the shard's job skips everything else that is done.
+Of every ledger that has such videos, the journal beside the artefacts gets a line for each, their entries in the shard's list are
+marked, and the ledger is removed. So snakemake sees a changed input, whatever target it is asked for, and runs the shard's
+jobs, which skip everything else that is done.
 """
 
 import logging
@@ -13,7 +14,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline_lib.core import cli, ids, items, ledger
+from pipeline_lib.collect.split import REOPENED
+from pipeline_lib.core import cli, files, ids, items, ledger
 from pipeline_lib.core.errors import Reason, UserError
 from pipeline_lib.core.ledger import FAILED, Row
 
@@ -57,7 +59,19 @@ def _reopen(path: Path, rows: list[Row], work: Path) -> None:
     for row in rows:
         if ids.is_valid(row.video_id):  # a page that said why not must not say so again
             (work / "youtube" / "pages" / f"{row.video_id}.json").unlink(missing_ok=True)
+    mark(work / "shards" / f"{path.stem}.json", [row.video_id for row in rows])
     path.unlink()
+
+
+def mark(listing: Path, video_ids: list[str]) -> None:
+    """Count in a shard's list how often its videos were opened again."""
+    if not listing.exists():
+        return
+    entries = files.read_json(listing)
+    for video_id in video_ids:
+        if video_id in entries:
+            entries[video_id][REOPENED] = entries[video_id].get(REOPENED, 0) + 1
+    files.write_json(listing, entries)
 
 
 def _names(given: str, known: set[str], what: str) -> set[str]:

@@ -7,6 +7,8 @@ import typer
 
 from pipeline_lib.core import arguments, cli, files, ids
 
+REOPENED = "reopened"  # key of an entry: how often collect/retry.py opened the video again
+
 
 def split(videos: dict[str, Any], n_shards: int) -> list[dict[str, Any]]:
     """The videos of each shard; a video's shard depends on its id alone, and ids that can't be used are kept as they are."""
@@ -25,7 +27,11 @@ def main(
     parts = split(files.read_json(videos), shards)
     for index, part in enumerate(parts):
         path = out.with_suffix("") / f"{ids.shard_name(index)}.json"
-        if not (path.exists() and files.read_json(path) == part):
+        old = files.read_json(path) if path.exists() else {}
+        for video_id in part.keys() & old.keys():
+            if REOPENED in old[video_id]:
+                part[video_id] = {**part[video_id], REOPENED: old[video_id][REOPENED]}
+        if old != part or not path.exists():
             files.write_json(path, part)
     files.write_json(out, {ids.shard_name(index): len(part) for index, part in enumerate(parts)})
 

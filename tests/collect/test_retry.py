@@ -5,6 +5,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline_lib.collect.retry import reopen
+from pipeline_lib.collect.split import main as split
 from pipeline_lib.core import files, ledger
 from pipeline_lib.core.errors import ItemError, UserError
 from pipeline_lib.core.spec import Spec
@@ -50,6 +51,19 @@ def test_exactly_those_are_opened(stage):
     assert rows["c"].ok and rows["c"].attempts == 2 and rows["a"].attempts == 1
     stage.run()
     assert stage.tried == []
+
+
+def test_the_list_says_so_and_a_split_keeps_it(stage):
+    videos = {video_id: {} for video_id in FATES}
+    files.write_json(stage.work / "vid_urls.json", videos)
+    for count in (1, 2):
+        reopen(stage.work, {"private"})
+        assert files.read_json(stage.work / "shards/0000.json")["c"] == {"reopened": count}
+        stage.run()
+    split(videos=stage.work / "vid_urls.json", shards=1, out=stage.work / "shards.json")
+    assert files.read_json(stage.work / "shards/0000.json") == {
+        video_id: {"reopened": 2} if FATES[video_id] == "private" else {} for video_id in FATES
+    }
 
 
 def test_a_dry_run_changes_nothing(stage):

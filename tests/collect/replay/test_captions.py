@@ -185,3 +185,18 @@ def test_a_robot_check_page(youtube):
 
     source, _ = youtube(Check({A: Video(captions={"de": "manual"})}))
     assert reason(source) == Reason.REQUEST_BLOCKED
+
+
+def test_recognition_where_there_are_none(youtube, video, monkeypatch, tmp_path):
+    heard = {"captions": WORDS, "caption_kind": "asr", "language": "en", "model": "tiny"}
+    sounds = []
+
+    def recognise(sound, model, languages):
+        sounds.append((sound.read_bytes(), model, languages))
+        return heard
+
+    monkeypatch.setattr("pipeline_lib.collect.sources.youtube.asr.recognise", recognise)
+    source, _ = youtube(Site({A: Video(video.read_bytes(), captions=None)}), captions={"asr": "tiny"})
+    assert source.captions(A, ["en"]) == heard
+    assert sounds == [(video.read_bytes(), "tiny", ["en"])]
+    assert not list(tmp_path.rglob(".part/*"))
