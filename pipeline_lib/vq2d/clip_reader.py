@@ -85,6 +85,6 @@ class Images:
             path = image_path(self.folder, clip_uid, number, self.naming)
             try:
                 with Image.open(path, formats=["JPEG"]) as image:
-                    yield number, np.asarray(image.convert("RGB"))
+                    yield number, np.array(image.convert("RGB"))
             except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
                 raise ItemError(Reason.UNDECODABLE, f"{path.name}: {error}") from None

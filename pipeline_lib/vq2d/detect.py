@@ -10,9 +10,9 @@ Clips are split into shards; a run with --shard does one of them and writes no D
 import hashlib
 import json
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Literal
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 def produce(
-    items: list[Item], reader: Reader, detector: Detector, options: Detection, batch: int
+    items: list[Item], reader: Reader, detector: Callable[[], Detector], options: Detection, batch: int
 ) -> Generator[tuple[Item, Write], None, None]:
     """The stage loop's producer: the queries clip by clip."""
     by_name = {item.video_id: item for item in items}
@@ -128,7 +128,7 @@ def main(
         {**decisive, "network": regions.network, "naming": naming if images else None},
         files.sha256(weights),
     )
-    made: list[Detector] = []  # the network is built when the first clip needs it
+    detector = cache(lambda: build(weights, wanted, regions, target))
     rows: dict[str, Row] = {}
     with ExitStack() as closing:
         worker = closing.enter_context(Worker(cli.parse_options(Video, video).limits))
@@ -138,11 +138,6 @@ def main(
             query = queries[name]
             digest = hashlib.sha1(json.dumps(query, sort_keys=True).encode(), usedforsecurity=False).hexdigest()[:16]
             return f"{digest} in {reader.version(str(query.get('clip_uid')))}"
-
-        def some(items: list[Item]) -> Generator[tuple[Item, Write], None, None]:
-            if items:
-                made[:] = made or [build(weights, wanted, regions, target)]
-                yield from produce(items, reader, made[0], wanted, batch)
 
         for number in range(shards) if shard is None else [shard]:
             ledger = ledgers / f"{ids.shard_name(number)}.parquet"
@@ -156,7 +151,7 @@ def main(
                 spec,
                 ledger.with_suffix(".json"),
                 ledger,
-                produce=some,
+                produce=partial(produce, reader=reader, detector=detector, options=wanted, batch=batch),
                 suffix=".npz",
                 version=version,
                 max_failed_fraction=max_failed_fraction,

@@ -1,6 +1,6 @@
 """A clip and its queries → what a detector finds for each, with the clip's frames looked at once for all of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -57,11 +57,16 @@ class Search:
 
 
 def search_clip(
-    queries: Sequence[tuple[str, Query]], reader: Reader, detector: Detector, options: Detection, batch: int
+    queries: Sequence[tuple[str, Query]],
+    reader: Reader,
+    detector: Callable[[], Detector],
+    options: Detection,
+    batch: int,
 ) -> Iterator[tuple[str, Search | ItemError]]:
     """(name, result or why there is none) of every query of one clip, each once, as they are done.
 
     Args:
+        detector: gives it; called only if there is something to search.
         batch: pictures per forward pass; an incomplete one is filled up, so that no result depends on the other queries.
     """
     clip_uid = str(queries[0][1].clip_uid)
@@ -81,7 +86,7 @@ def search_clip(
         searches.append(Search(name, query, window))
     searches.sort(key=lambda one: one.size)
     for size, group in groupby(searches, key=lambda one: one.size):
-        yield from _search(clip_uid, count, size, list(group), reader, detector, options, batch)
+        yield from _search(clip_uid, count, size, list(group), reader, detector(), options, batch)
 
 
 def _search(
