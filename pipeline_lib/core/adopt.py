@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -211,7 +211,7 @@ def _link(
                         continue
                     name = f"{items.prefix}/{before.name}"
                     _hard_link(before, work / name)
-                    row = replace(row, artefact=name)
+                    row = row._replace(artefact=name)
                     count += 1
                 items.note(row)
     files.write_json(work / stage / "items" / new.id / "adopted.json", record)

@@ -21,7 +21,8 @@ def atomic(path: Path) -> Iterator[Path]:
     The temporary name keeps the suffixes of `path` in front of `.partial`, because some writers choose their format by it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{secrets.token_hex(4)}-{path.name}{PARTIAL}"
     try:
         yield temporary
@@ -29,9 +30,9 @@ def atomic(path: Path) -> Iterator[Path]:
             os.fsync(stream.fileno())
         os.replace(temporary, path)
         fsync_folder(path.parent)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def fsync_folder(folder: Path) -> None:

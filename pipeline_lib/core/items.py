@@ -13,7 +13,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ class Items:
         self.journal = self.folder / "journal.jsonl"
         self.done: dict[str, Row] = {}
         self.since = time.monotonic()  # the last result, or the start
+        self._lines = -1  # open journal while the folder is held
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -72,7 +73,11 @@ class Items:
                 if not spec_file.exists():
                     files.write_text(spec_file, self.spec.json() + "\n")
                 self.done = read_journal(self.journal)
-                yield
+                self._lines = os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+                try:
+                    yield
+                finally:
+                    os.close(self._lines)
         except Timeout:
             raise UserError(f"another process works on {self.folder}; wait for it or end it") from None
 
@@ -92,8 +97,7 @@ class Items:
         old = self.done.get(item.video_id)
         row = self._try(item, write)
         now = time.monotonic()
-        row = replace(
-            row,
+        row = row._replace(
             source_sha256=item.source_sha256,
             seconds=round(now - self.since, 3),
             attempts=1 + (old.attempts if old else 0),
@@ -133,14 +137,10 @@ class Items:
 
     def note(self, row: Row) -> None:
         """Append a finished video to the journal; the artefact was renamed before, so a kill between costs one redo."""
-        line = json.dumps(asdict(row), sort_keys=True) + "\n"
+        line = json.dumps(row._asdict(), sort_keys=True) + "\n"
         try:
-            handle = os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-            try:
-                if os.write(handle, line.encode()) != len(line.encode()):
-                    raise OSError(errno.ENOSPC, "short write", str(self.journal))
-            finally:
-                os.close(handle)
+            if os.write(self._lines, line.encode()) != len(line.encode()):
+                raise OSError(errno.ENOSPC, "short write", str(self.journal))
         except OSError as error:
             if error.errno in _NO_SPACE:
                 raise StopStage(
@@ -179,7 +179,7 @@ def reopen(folder: Path, rows: Iterable[Row]) -> None:
     try:
         with FileLock(folder / ".lock", timeout=0):
             read_journal(folder / "journal.jsonl")  # ends a torn line
-            lines = (json.dumps(asdict(replace(row, source_sha256=REOPENED)), sort_keys=True) + "\n" for row in rows)
+            lines = (json.dumps(row._replace(source_sha256=REOPENED)._asdict(), sort_keys=True) + "\n" for row in rows)
             with open(folder / "journal.jsonl", "a", encoding="utf-8") as stream:
                 stream.write("".join(lines))
                 stream.flush()

@@ -10,7 +10,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -100,7 +99,7 @@ def run_stage(
                 if row is None:
                     todo.append(item)
                     continue
-            rows[video_id] = replace(row, spec=spec.id)
+            rows[video_id] = row._replace(spec=spec.id)
         waiting = {item.video_id: item for item in todo}
         loop.since = time.monotonic()
         with contextlib.closing(produce(todo)) as results:
@@ -110,7 +109,7 @@ def run_stage(
                         f"{spec.stage} gave a result for {item.video_id}, which was not or no longer to be done"
                     )
                 try:
-                    row = replace(loop.bring(item, write), spec=spec.id)
+                    row = loop.bring(item, write)._replace(spec=spec.id)
                 except Later:
                     waiting[item.video_id] = item
                     continue

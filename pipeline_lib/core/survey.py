@@ -1,14 +1,17 @@
 """Work folder → what every stage has: specs with their artefacts, and how far each shard is."""
 
+import functools
 import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 
 from pipeline_lib.core import files, ledger
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.items import read_journal
+from pipeline_lib.core.ledger import OK
 
 
 @dataclass
@@ -97,24 +100,46 @@ def _first(folder: Path) -> float:
     return min((path.stat().st_mtime for path in folder.glob("items/*/spec.json")), default=float("inf"))
 
 
+@dataclass(frozen=True)
+class _Summary:
+    """What a ledger adds to its stage; `specs` has the artefacts and their bytes of each spec that it names."""
+
+    counts: Counter[str]
+    reasons: Counter[str]
+    seconds: float
+    timed: int
+    specs: dict[str, tuple[int, int]]
+
+
+@functools.lru_cache(maxsize=100_000)
+def _summary(path: Path, written: int, size: int) -> _Summary:
+    """Of a ledger as it was written then: one that stays the same is read once, however often a run is looked at."""
+    table = ledger.columns(path, ("status", "reason", "bytes", "seconds", "attempts", "spec"))
+    status, reason, sizes, seconds, attempts, specs = (column.to_pylist() for column in table.columns)
+    artefacts: dict[str, tuple[int, int]] = dict.fromkeys(specs, (0, 0))
+    for of in artefacts:
+        ok = [one == OK and spec == of for one, spec in zip(status, specs, strict=True)]
+        artefacts[of] = (sum(ok), sum(compress(sizes, ok)))
+    reasons = Counter(one for one in reason if one and one != "upstream")
+    return _Summary(Counter(status), reasons, sum(compress(seconds, attempts)), sum(map(bool, attempts)), artefacts)
+
+
 def _stage(folder: Path, sizes: dict[str, int] | None) -> StageState:
     state = StageState(folder.name, shards=len(sizes) if sizes is not None else None)
-    ledgers = [path for path in sorted(folder.glob("*.parquet")) if sizes is None or path.stem in sizes]
-    live = set()
-    for path in ledgers:
-        state.finished += 1
-        for row in ledger.read(path).values():
-            live.add(row.spec)
-            state.counts[row.status] += 1
-            state.bytes += row.bytes
-            if row.reason and row.reason != "upstream":
-                state.reasons[row.reason] += 1
-            if row.attempts:
-                state.seconds, state.timed = state.seconds + row.seconds, state.timed + 1
+    done: dict[str, _Summary] = {}
+    for path in sorted(folder.glob("*.parquet")):
+        if sizes is None or path.stem in sizes:
+            now = path.stat()
+            done[path.stem] = _summary(path, now.st_mtime_ns, now.st_size)
+    state.finished = len(done)
+    for one in done.values():
+        state.counts.update(one.counts)
+        state.reasons.update(one.reasons)
+        state.seconds, state.timed = state.seconds + one.seconds, state.timed + one.timed
+        state.bytes += sum(size for _, size in one.specs.values())
     for spec in sorted((folder / "items").iterdir()):
         if spec.is_dir():
-            state.specs[spec.name] = _spec(spec, live)
-    done = {path.stem for path in ledgers}
+            state.specs[spec.name] = _spec(spec, {shard: one.specs for shard, one in done.items()})
     state.begun = _begun(folder, {shard for shard in sizes or {} if shard not in done})
     return state
 
@@ -127,15 +152,19 @@ def _begun(folder: Path, shards: set[str]) -> int:
     return sum(len(read_journal(path)) for shard, path in newest.items() if shard in shards)
 
 
-def _spec(folder: Path, live: set[str]) -> SpecState:
+def _spec(folder: Path, ledgers: dict[str, dict[str, tuple[int, int]]]) -> SpecState:
+    """The state of a spec, by the ledgers {shard: {spec: artefacts, bytes}} of it, and by its journals in other shards."""
     try:
         content = json.loads((folder / "spec.json").read_text())
     except (FileNotFoundError, ValueError):
         content = {}
-    state = SpecState(folder.name, content, folder.name in live)
+    live = any(folder.name in specs for specs in ledgers.values())
+    state = SpecState(folder.name, content, live)
     for journal in folder.glob("*/journal.jsonl"):
-        rows = [row for row in read_journal(journal).values() if row.ok]
-        state.videos += len(rows)
-        state.bytes += sum(row.bytes for row in rows)
+        told = ledgers.get(journal.parent.name, {}).get(folder.name)
+        if told is None:
+            rows = [row for row in read_journal(journal).values() if row.ok]
+            told = len(rows), sum(row.bytes for row in rows)
+        state.videos, state.bytes = state.videos + told[0], state.bytes + told[1]
         state.written = max(state.written, journal.stat().st_mtime)
     return state

@@ -1,3 +1,7 @@
+import gc
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline_lib.core import ledger
@@ -35,6 +39,12 @@ def test_empty_ledger_is_legal(tmp_path):
     assert ledger.read(tmp_path / "0000.parquet") == {}
 
 
+def test_columns_come_in_the_order_asked_for(tmp_path):
+    ledger.write(tmp_path / "0000.parquet", [Row("a", ledger.OK, bytes=3), Row("b", ledger.FAILED, "live")])
+    table = ledger.columns(tmp_path / "0000.parquet", ("bytes", "video_id"))
+    assert table.column_names == ["bytes", "video_id"] and table["bytes"].to_pylist() == [3, 0]
+
+
 def test_foreign_files_are_named(tmp_path):
     path = tmp_path / "0000.parquet"
     with pytest.raises(UserError, match="does not exist"):
@@ -42,3 +52,7 @@ def test_foreign_files_are_named(tmp_path):
     path.write_text("no parquet")
     with pytest.raises(UserError, match="not a ledger"):
         ledger.read(path)
+    pq.write_table(pa.table({"video_id": ["a"], "status": ["ok"]}), path)
+    with pytest.raises(UserError, match=r"not a ledger .*reason"):
+        ledger.read(path)
+    assert gc.isenabled()
