@@ -1,17 +1,21 @@
-"""Every rule's conda environment has what its module imports; every rule has a log and an environment."""
+"""Every rule's conda environment and pyproject.toml have what its module imports, in versions that fit each other."""
 
 import ast
 import re
-import textwrap
-from pathlib import Path
+import sys
+import tomllib
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from workflow_rules import ROOT, RULES, environment_of, module_of
 
 from pipeline_lib.core.fingerprint import _imports
 
-ROOT = Path(__file__).parents[2]
-#: Import name → conda-forge name, where they differ.
+#: Import name → name on conda-forge, where they differ.
 CONDA = {
     "PIL": "pillow",
     "yaml": "pyyaml",
@@ -19,27 +23,29 @@ CONDA = {
     "torch": "pytorch",
     "open_clip": "open-clip-torch",
     "matplotlib": "matplotlib-base",
+    "webvtt": "webvtt-py",
+    "yt_dlp": "yt-dlp",
+    "youtube_transcript_api": "youtube-transcript-api",
+    "faster_whisper": "faster-whisper",
 }
-CONDA |= {"webvtt": "webvtt-py", "yt_dlp": "yt-dlp", "youtube_transcript_api": "youtube-transcript-api"}
-OPTIONAL = {"dateutil", "torchcodec", "faster_whisper"}
-STANDARD = set(__import__("sys").stdlib_module_names)
+#: Name on conda-forge → on PyPI, where they differ.
+PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+OPTIONAL = {"dateutil", "torchcodec", "faster-whisper"}
+STANDARD = set(sys.stdlib_module_names)
+ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-def rules():
-    for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
-        for text in re.split(r"^(?=rule |checkpoint |for network )", path.read_text(), flags=re.MULTILINE)[1:]:
-            if text.startswith("for network"):  # one rule per feature, written once
-                for network in ("s3d", "resnet152", "resnext101", "clip"):
-                    named = textwrap.dedent(text.partition("\n")[2]).replace("{network}", network)
-                    yield (
-                        network,
-                        named.replace("{params.module}", f"pipeline_lib.features.{network}").replace('(f"', '("'),
-                    )
-            else:
-                yield text.split(":")[0].split()[1], text
+def requirements(lines):
+    """{name: specifiers} of requirements as pyproject.toml lists them."""
+    return {canonicalize_name(one.name): one.specifier for one in map(Requirement, lines)}
 
 
-RULES = dict(rules())
+def packages(environment):
+    """{name on conda-forge or PyPI: version asked for, "" where any} of a conda environment, its pip section included."""
+    listed = yaml.safe_load(environment.read_text())["dependencies"]
+    plain = [name for one in listed for name in (one["pip"] if isinstance(one, dict) else [one])]
+    return dict(re.fullmatch(r"([\w-]+)(.*)", name.replace(" ", "")).groups() for name in plain)
 
 
 def imports(module, seen):
@@ -61,17 +67,40 @@ def imports(module, seen):
 
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_rule(rule):
-    text = RULES[rule]
-    assert re.search(r"^    log:", text, re.MULTILINE)
-    environment = re.search(r'conda:\s+"\.\./\.\./(envs/\w+\.yaml)"', text)
-    module = re.search(r"(?:python|\{params\.launch\}) -m (pipeline_lib[\w.]+)", text)
-    assert environment and module, f"rule {rule} has no conda environment or calls no module"
-    assert f'fingerprint("{module[1]}")' in text
-    listed = yaml.safe_load((ROOT / environment[1]).read_text())["dependencies"]
-    plain = [name for one in listed for name in (one["pip"] if isinstance(one, dict) else [one])]
-    has = {re.split(r"[=<> ]", name)[0] for name in plain}
-    needs = {CONDA.get(name, name) for name in imports(module[1], set())}
-    assert needs - OPTIONAL <= has, f"{environment[1]} lacks {sorted(needs - has)} for rule {rule}"
+    assert re.search(r"^    log:", RULES[rule], re.MULTILINE)
+    environment, module = environment_of(rule), module_of(rule)
+    assert f'fingerprint("{module}")' in RULES[rule]
+    needs = {CONDA.get(name, name) for name in imports(module, set())} - OPTIONAL
+    lacking = needs - packages(ROOT / environment).keys()
+    assert not lacking, f"{environment} lacks {sorted(lacking)} for rule {rule}"
+
+
+def test_pyproject_lists_all_that_is_imported():
+    plain = requirements(PROJECT["dependencies"])
+    extras = requirements(line for name in ("torchcodec", "asr") for line in PROJECT["optional-dependencies"][name])
+    seen, needs = set(), set()
+    for path in sorted((ROOT / "pipeline_lib").rglob("*.py")):
+        needs |= imports(".".join(path.relative_to(ROOT).with_suffix("").parts), seen)
+    names = {canonicalize_name(PYPI.get(CONDA.get(name, name), CONDA.get(name, name))) for name in needs}
+    assert names - OPTIONAL <= plain.keys(), f"pyproject.toml lacks {sorted(names - OPTIONAL - plain.keys())}"
+    assert names & OPTIONAL <= extras.keys() and not extras.keys() & plain.keys()
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_pins_lie_within_pyproject_and_agree(environment):
+    """A pin is `name=version` up to major or minor; what no line asks the version of comes with another package."""
+    allowed = requirements(PROJECT["dependencies"])
+    others = {name: version for other in ENVIRONMENTS for name, version in packages(other).items()}
+    listed = yaml.safe_load(environment.read_text())
+    assert listed["channels"] == ["conda-forge", "nodefaults"]
+    for name, asked in packages(environment).items():
+        assert asked == others[name], f"{name} is {asked} here and {others[name]} in another environment"
+        if name in ("python", "pip", "regex", "deno"):
+            continue
+        assert re.fullmatch(r"={1,2}\d+(\.\d+)*|>=\d+(\.\d+)*", asked), f"{name}{asked} is no pin"
+        newest = Version(asked.strip("=>") + ".99")  # of what the pin lets in
+        limits = allowed.get(canonicalize_name(PYPI.get(name, name)), SpecifierSet())
+        assert newest in limits, f"{environment.name} pins {name}{asked}, pyproject.toml wants {limits}"
 
 
 def test_rule_files_stay_small():
