@@ -74,8 +74,9 @@ def test_answers_that_are_none(youtube, kind):
     assert reason(source) in (Reason.NETWORK, Reason.INTERNAL)
 
 
-def test_retry_after_is_waited_for(youtube):
-    source, server = youtube(Site({A: Video(faults=[Fault("player", "429", times=1, retry_after="1")])}))
+@pytest.mark.parametrize("kind", ["429", "503"])
+def test_retry_after_is_waited_for(youtube, kind):
+    source, server = youtube(Site({A: Video(faults=[Fault("player", kind, times=1, retry_after="1")])}))
     insist(source.article, A)
     times = [moment for moment, asked in server.asked if asked.path.endswith("/player")]
     assert len(times) == 2 and times[1] - times[0] >= 0.99

@@ -105,8 +105,8 @@ class _Downloader(YoutubeDL):
             check_address(response.url)  # it may have been led elsewhere
             return response
         except HTTPError as error:
-            if error.status == 429:
-                raise Refused("HTTP Error 429", after=retry_after(error.response.headers.get("Retry-After"))) from None
+            if refusal := refusal_of(error.status, error.response.headers.get("Retry-After")):
+                raise refusal from None
             self.last_error = error
             raise
         except RequestError as error:
@@ -126,8 +126,8 @@ class _Adapter(HTTPAdapter):
         self._limiter.acquire(REQUESTS)
         kwargs |= {"timeout": self._timeout} | ({"verify": _authorities()} if _authorities() else {})
         response = super().send(request, *args, **kwargs)
-        if response.status_code == 429:
-            raise Refused("HTTP Error 429", after=retry_after(response.headers.get("Retry-After")))
+        if refusal := refusal_of(response.status_code, response.headers.get("Retry-After")):
+            raise refusal
         return response
 
 
@@ -145,6 +145,12 @@ def check_address(url: str) -> None:
         raise Refused("a captcha (google.com/sorry)", reason=Reason.REQUEST_BLOCKED)
     if parts.scheme != "https" or not any(host == one or host.endswith(f".{one}") for one in HOSTS):
         raise ItemError(Reason.NETWORK, f"an address that is none of YouTube's: {parts.scheme}://{host}")
+
+
+def refusal_of(status: int, header: str | None) -> Refused | None:
+    """The refusal that a status means: 429, or 503 with a Retry-After."""
+    after = retry_after(header)
+    return Refused(f"HTTP Error {status}", after) if status == 429 or (status == 503 and after is not None) else None
 
 
 def retry_after(header: str | None, now: float | None = None) -> float | None:
