@@ -35,8 +35,9 @@ class Ranking:
         ranks = len(self.scores) - above
         if not shared.any():
             return items[by], ranks, items[:0]
-        by = np.argsort(-own, kind="stable")
-        tied = items[by[shared]]  # equal scores are neighbours in both orders
+        group = by[shared]  # equal scores are neighbours, in any order
+        by[shared] = group[np.lexsort((group, -own[group]))]
+        tied = items[by[shared]]
         ranks[shared] += self._equal_before(tied)
         return items[by], ranks, tied
 
