@@ -10,7 +10,7 @@ import pytest
 from pipeline_lib.clean import facts
 from pipeline_lib.clean.facts import Facts
 from pipeline_lib.clean.funnel import STAGES, Fall
-from pipeline_lib.core import files, ids, ledger
+from pipeline_lib.core import files, ids, ledger, provenance
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.ledger import Row
 from pipeline_lib.report import dataset
@@ -19,6 +19,14 @@ from pipeline_lib.report.dataset_numbers import numbers, summary
 HOSTILE = "</title><script>document.title = 'taken over'</script><img src=x onerror=alert(1)> \u202egnp.exe"
 FILMS = ("long", "short", "twin", "leak")  # with a file that is a video
 SHARDS = 2
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_commit():
+    """The page names the commit it was made by, and others may commit while tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(provenance, "commit", lambda: "0123456789")
+        yield
 
 
 @pytest.fixture(scope="module")
