@@ -1,5 +1,6 @@
 """`auto | cpu | cuda[:i]` → the torch device to compute on, set up to give the same bytes every time."""
 
+import logging
 import os
 
 import torch
@@ -7,32 +8,38 @@ import torch
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.lease import folder, lease
 
+log = logging.getLogger(__name__)
+
 
 def choose(device: str = "auto") -> torch.device:
-    """The device named, or with `auto` a GPU if there is one, else the CPU. Asking for a missing GPU is an error.
+    """The device named: `auto` is a GPU if one is visible, else the CPU; `cuda` a GPU, and an error where there is none.
 
-    Of several visible GPUs `auto` takes the one that fewest processes of this user hold.
+    Of several GPUs both take the one that fewest processes of this user hold, for the life of this process; `cuda:1` is
+    taken at its word. CUDA_VISIBLE_DEVICES, by which SLURM says which GPUs a job may use, is respected by PyTorch itself.
     """
-    if device == "auto":
-        device = _free_gpu() if torch.cuda.is_available() else "cpu"
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    wanted = ("cuda" if count else "cpu") if device == "auto" else device
     try:
-        chosen = torch.device(device)
+        chosen = torch.device(wanted)
     except RuntimeError:
         raise UserError(f"device = {device!r}: use auto, cpu, cuda or cuda:1") from None
-    if chosen.type == "cuda" and (not torch.cuda.is_available() or (chosen.index or 0) >= torch.cuda.device_count()):
-        raise UserError(f"device = {device!r}: {torch.cuda.device_count()} GPUs are visible here; use auto or cpu")
+    if chosen.type == "cuda" and (chosen.index or 0) >= count:
+        raise UserError(f"device = {device!r}: {count} GPUs are visible here; use auto or cpu")
     if chosen.type not in ("cpu", "cuda"):
         raise UserError(f"device = {device!r}: use auto, cpu, cuda or cuda:1")
+    if wanted == "cuda":
+        chosen = _free_gpu(count)
+    if chosen.type == "cpu":
+        log.info("computing on the CPU%s", ": PyTorch sees no GPU" if device == "auto" else "")
+    else:
+        log.info("computing on %s, %s", chosen, torch.cuda.get_device_properties(chosen).name)
     return chosen
 
 
-def _free_gpu() -> str:
+def _free_gpu(count: int) -> torch.device:
     """A GPU leased for the life of this process; their UUIDs are the same in all processes, their numbers needn't be."""
-    count = torch.cuda.device_count()
-    if count < 2:
-        return "cuda"
     properties = [torch.cuda.get_device_properties(i) for i in range(count)]
-    return f"cuda:{lease([str(getattr(one, 'uuid', i)) for i, one in enumerate(properties)], folder())}"
+    return torch.device("cuda", lease([str(getattr(one, "uuid", i)) for i, one in enumerate(properties)], folder()))
 
 
 def dtype(precision: str, device: torch.device) -> torch.dtype:
