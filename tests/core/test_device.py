@@ -76,10 +76,10 @@ def job(tmp_path, monkeypatch):
         signal.pause()
 
     def start(visible, wanted="auto"):
-        taken = FORK.SimpleQueue()
+        taken = FORK.Queue()
         started.append(FORK.Process(target=hold, args=(visible, wanted, taken)))
         started[-1].start()
-        return started[-1], taken.get()
+        return started[-1], taken.get(timeout=60)
 
     monkeypatch.setattr(device, "folder", lambda: tmp_path)
     yield start
