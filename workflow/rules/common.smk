@@ -4,10 +4,14 @@ import json
 import re
 
 from pipeline_lib.core.files import sha256
+from pipeline_lib.config.coref import Coref
 from pipeline_lib.core.fingerprint import fingerprint
 from pipeline_lib.core.ids import shard_name
+from pipeline_lib.coref import factors
 
 WORK = config["paths"]["work"]
+COREF = Coref.model_validate(config["coref"])
+ONLY_MEASURED = ("bootstrap", "baselines", "clip_temperature", "mil_nce_temperature", "mil_nce_dictionary")
 FEATURES = dict.fromkeys(["s3d", *config["coref"]["features"], *config["features"]["also"]])
 FEATURES |= {"clip": None} if "clip" in config["coref"]["evaluation"]["baselines"] else {}
 STAGES = ("articles", "captions", "videos", "inspection", "due_diligence", "objects", *FEATURES)
@@ -50,7 +54,7 @@ def search_options():
 def without_cookies(source):
     """The source's section without the path of the cookie file: jobs find it in the environment."""
     if path := source["youtube"].get("cookies"):
-        os.environ["YOUTUBE_COOKIES"] = os.path.abspath(path)
+        os.environ.update(YOUTUBE_COOKIES=os.path.abspath(path))
     return {**source, "youtube": {**source["youtube"], "cookies": None}}
 
 
@@ -116,3 +120,15 @@ def templates(*packages):
     """Hashes of the page templates of packages; they are no modules, so `fingerprint` doesn't see them."""
     folders = [Path(workflow.basedir, *package.split("."), "templates") for package in packages]
     return [sha256(path) for folder in folders for path in sorted(folder.glob("*.*"))]
+
+
+def training_options(coref):
+    """The coref section without what training doesn't use, so that other values there don't train again."""
+    kept = {key: value for key, value in coref["evaluation"].items() if key not in ONLY_MEASURED}
+    return {key: value for key, value in coref.items() if key != "ablation"} | {"evaluation": kept}
+
+
+def variant_options(wildcards):
+    """The coref section of a variant; of the ablation's own keys only the seeds."""
+    options = factors.options_of(COREF, wildcards.factor, wildcards.value).model_dump(mode="json")
+    return json.dumps(training_options(options) | {"ablation": {"seeds": COREF.ablation.seeds}})

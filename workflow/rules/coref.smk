@@ -12,16 +12,8 @@ BASELINE_FILES = {
 NEEDED = {option: path for baseline in BASELINES for option, path in BASELINE_FILES.get(baseline, {}).items()}
 NETWORKS_USED = list(dict.fromkeys(["objects", *config["coref"]["features"], *sorted(NETWORKS.keys() & NEEDED)]))
 
-ONLY_MEASURED = ("bootstrap", "baselines", "clip_temperature", "mil_nce_temperature", "mil_nce_dictionary")
-
 # Stage whose artefacts the page's pictures come from.
 PICTURES = "frames" if config["frames"]["store"] else "videos"
-
-
-def training_options(coref):
-    """The coref section without what training doesn't use, so that other values there don't train again."""
-    kept = {key: value for key, value in coref["evaluation"].items() if key not in ONLY_MEASURED}
-    return {key: value for key, value in coref.items() if key != "ablation"} | {"evaluation": kept}
 
 
 rule coref_train:
@@ -51,11 +43,10 @@ rule coref_train:
         device=config["features"]["device"],
         launch=launch("coref"),
         features=lambda wildcards, input: [f"--features={path}" for path in input.features],
-        state=f"{WORK}/coref/training",
     shell:
         "{params.launch} -m pipeline_lib.coref.train --captions {input.captions} --annotations {input.annotations}"
         " --objects {input.objects} {params.features:q} --words {input.words} --options {params.options:q} --device {params.device}"
-        " --out {output.checkpoint} --log {output.log} --plot {output.plot} --state {params.state:q} 2> {log}"
+        " --out {output.checkpoint} --log {output.log} --plot {output.plot} 2> {log}"
 
 
 rule coref_eval:

@@ -1,14 +1,4 @@
 # The inputs of coref_train → variants of it, a job each → results/coref_ablation.json; asked for by name only.
-from pipeline_lib.config.coref import Coref
-from pipeline_lib.coref import factors
-
-COREF = Coref.model_validate(config["coref"])
-
-
-def variant_options(wildcards):
-    """The coref section of a variant; of the ablation's own keys only the seeds."""
-    options = factors.options_of(COREF, wildcards.factor, wildcards.value).model_dump(mode="json")
-    return json.dumps(training_options(options) | {"ablation": {"seeds": COREF.ablation.seeds}})
 
 
 rule coref_variant:

@@ -23,7 +23,7 @@ rule dataset_report:
         "../../envs/data.yaml"
     params:
         code=fingerprint("pipeline_lib.report.dataset"),
-        work=WORK,
+        work=lambda wildcards: WORK,
         shards=config["shards"],
         seed=config["seed"],
         config=literal(json.dumps({key: config[key] for key in ("source", "due_diligence", "duplicates", "video")})),
