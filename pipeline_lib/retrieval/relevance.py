@@ -80,7 +80,7 @@ def collect(
     """
     listed = dataset == Dataset.EPIC100 and path.suffix == ".csv"
     found = annotations.read(dataset, path, proxy=proxy, sentences=None if listed else sentences)
-    _report(path, found)
+    report(path, found)
     if videos is not None and (listed or dataset == Dataset.PARSED):
         raise UserError(f"{path} has its own order; leave {videos} out")
     if against is not None and dataset != Dataset.PARSED:
@@ -95,7 +95,7 @@ def collect(
     return sides.by_video(found, min_share, order)
 
 
-def _report(path: Path, captions: Sequence[Caption]) -> None:
+def report(path: Path, captions: Sequence[Caption]) -> None:
     """Say how many captions there are, and which can't be relevant to anything by one of their parts."""
     log.info("%s: %d captions of %d videos", path, len(captions), len({caption.video_id for caption in captions}))
     for part in sides.parts(captions):

@@ -30,7 +30,7 @@ CONDA = {
 }
 #: Name on conda-forge → on PyPI, where they differ.
 PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
-OPTIONAL = {"dateutil", "torchcodec", "faster-whisper"}
+OPTIONAL = {"dateutil", "torchcodec", "faster-whisper", "spacy"}
 STANDARD = set(sys.stdlib_module_names)
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -77,7 +77,9 @@ def test_rule(rule):
 
 def test_pyproject_lists_all_that_is_imported():
     plain = requirements(PROJECT["dependencies"])
-    extras = requirements(line for name in ("torchcodec", "asr") for line in PROJECT["optional-dependencies"][name])
+    extras = requirements(
+        line for name in ("torchcodec", "asr", "parse") for line in PROJECT["optional-dependencies"][name]
+    )
     seen, needs = set(), set()
     for path in sorted((ROOT / "pipeline_lib").rglob("*.py")):
         needs |= imports(".".join(path.relative_to(ROOT).with_suffix("").parts), seen)
