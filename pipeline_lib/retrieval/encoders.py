@@ -65,6 +65,10 @@ class Words(NamedTuple):
     roles: Tensor
     edges: Tensor
 
+    def to(self, where: torch.device) -> "Words":
+        """The same on a device."""
+        return Words(*(part.to(where, non_blocking=True) for part in self))
+
 
 def length_mask(lengths: Tensor, size: int) -> Tensor:
     """(B,) lengths → (B, size), true before each length."""

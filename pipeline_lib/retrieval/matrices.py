@@ -48,7 +48,7 @@ def read(path: Path, key: str | None = None) -> Matrix:
     if not path.is_file():
         raise UserError(f"{path} does not exist or is no file; correct the path")
     if suffix == ".npy":
-        found = Matrix(_npy(path))
+        found = Matrix(load_npy(path))
     elif suffix in (".pkl", ".pickle"):
         found = Matrix(pickles.load(path))
     elif suffix in (".hdf5", ".h5"):
@@ -71,7 +71,8 @@ def read(path: Path, key: str | None = None) -> Matrix:
     return found
 
 
-def _npy(path: Path) -> np.ndarray:
+def load_npy(path: Path) -> np.ndarray:
+    """An array mapped into memory; one that is missing, broken or holds objects is a UserError."""
     try:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:

@@ -1,0 +1,256 @@
+import json
+import logging
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from pipeline_lib.config.retrieval import RetrievalData
+from pipeline_lib.core.errors import UserError
+from pipeline_lib.retrieval import corpus, data, prepare, role_graphs, texts
+from pipeline_lib.retrieval.annotations import Dataset
+from pipeline_lib.retrieval.corpus import Corpus, Text, Video
+from pipeline_lib.retrieval.frames import Frames
+from pipeline_lib.retrieval.lexicon import Lexicon
+from pipeline_lib.retrieval.role_graphs import Node, RoleGraph
+
+OPTIONS = RetrievalData(max_frames=3, max_words=4, verbs=1, nouns=2)
+CAPTIONS = [
+    Text("a_0", "a car stops", (1,), (1,)),
+    Text("a_1", "the car", (), (1,)),
+    Text("b_0", "rain falls", (2,), (3, 1)),
+]
+SPLIT = Corpus(
+    [Video("a", "a", (1,), (1,)), Video("b", "b", (2,), (3, 1))], CAPTIONS, np.array([[0, 0], [0, 1], [1, 2]])
+)
+
+
+@pytest.fixture
+def features(tmp_path):
+    """Features as anybody writes them: a dataset per video, MSR-VTT's names among them."""
+    with h5py.File(tmp_path / "features.hdf5", "w") as file:
+        file["a"] = np.arange(10, dtype="f4").reshape(5, 2)
+        file["b.mp4"] = np.ones((1, 2), "f4")
+    return tmp_path / "features.hdf5"
+
+
+def part(features, split=SPLIT, options=OPTIONS):
+    sentences = [caption.text for caption in split.captions]
+    graphs = {text: RoleGraph({"1": Node("V", (1,)), "2": Node("ARG0", (0,))}, (("1", "2"),)) for text in sentences}
+    encoded = texts.encode(sentences, graphs, texts.vocabulary(sentences), options)
+    return data.Part(split, encoded, Frames([features], options), split.classes(), "split")
+
+
+def test_a_split_is_written_and_read(tmp_path):
+    corpus.write(tmp_path / "split.json", SPLIT)
+    found = corpus.read(tmp_path / "split.json")
+    assert (found.videos, found.captions) == (SPLIT.videos, SPLIT.captions)
+    assert found.pairs.tolist() == [[0, 0], [0, 1], [1, 2]]
+
+
+def test_relevance_of_a_split():
+    """(verbs, nouns): a–a_0 (1, 1), a–a_1 (0, 1), a–b_0 (0, 1/2); b's nouns are {3, 1}."""
+    found = SPLIT.relevance()
+    assert found.values.tolist() == [[1, 0.5, 0.25], [0.25, 0.25, 1]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"captions": [{"id": "a_0", "text": "a car", "verbs": "stop", "nouns": []}]},
+            "verbs of 'a_0': 'stop' is a string",
+        ),
+        ({"pairs": []}, "no pair of a video and a caption"),
+        ({"pairs": [[0, 7]]}, "pairs point past its 2 videos and 3 captions"),
+        ({"videos": [{"id": "a"}]}, "is no split of videos and captions"),
+        (
+            {"captions": [{"id": "a_0", "text": " ", "verbs": [], "nouns": []}], "pairs": [[0, 0]]},
+            "1 captions have no words",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_split_is_named(change, message, tmp_path):
+    corpus.write(tmp_path / "split.json", SPLIT)
+    content = json.loads((tmp_path / "split.json").read_text()) | change
+    (tmp_path / "split.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=message):
+        corpus.read(tmp_path / "split.json")
+
+
+def test_captions_become_arrays():
+    graph = RoleGraph(
+        {
+            "1": Node("V", (1,)),
+            "2": Node("ARG1", (0, 7)),
+            "3": Node("V", (2,)),  # one verb more than there is room for
+            "4": Node("ARGM-LOC", (5,)),  # cut off with the words
+            "5": Node("R-ARG0", (2, 3)),
+            "6": Node("ARG2", (0,)),  # one noun too many
+        },
+        (("1", "2"), ("3", "5"), ("1", "5"), ("2", "5")),
+    )
+    known = texts.vocabulary(["a b c"])
+    found = texts.encode(["a b x c d e f g"], {"a b x c d e f g": graph}, known, OPTIONS)
+    assert known == {"<BOS>": 0, "<EOS>": 1, "<UNK>": 2, "a": 3, "b": 4, "c": 5}
+    assert found.ids.tolist() == [[3, 4, 2, 5]] and found.lengths.tolist() == [4]
+    assert found.verbs.astype(int).tolist() == [[[0, 1, 0, 0]]]
+    assert found.nouns.astype(int).tolist() == [[[1, 0, 0, 0], [0, 0, 1, 1]]]
+    assert found.roles.tolist() == [[0, 1, 2]]
+    # sentence → verb, verb ↔ both nouns, as [target, source]
+    assert found.edges[0].astype(int).tolist() == [[0, 0, 0, 0], [1, 0, 1, 1], [0, 1, 0, 0], [0, 1, 0, 0]]
+
+
+def test_a_batch_is_cut_to_its_longest_caption():
+    found = texts.encode(["a", "b c"], {"a": RoleGraph({}, ()), "b c": RoleGraph({}, ())}, {"a": 3}, OPTIONS)
+    words = found.take(np.array([1, 0]))
+    assert words.ids.tolist() == [[2, 2], [3, texts.EOS]] and words.verbs.shape == (2, 1, 2)
+
+
+def test_captions_without_role_graph_are_named():
+    with pytest.raises(UserError, match="1 captions have no role graph: a car;"):
+        texts.encode(["a car", "rain"], {"rain": RoleGraph({}, ())}, {}, OPTIONS)
+
+
+def test_frames_are_taken_at_even_distances_and_padded(features):
+    one = part(features)
+    clips = one.clips([0, 1])
+    # round(linspace(0, 4, 3)) = 0, 2, 4
+    assert clips.frames.tolist() == [[[0, 1], [4, 5], [8, 9]], [[1, 1], [0, 0], [0, 0]]]
+    assert clips.lengths.tolist() == [3, 1]
+
+
+def test_a_batch_of_pairs(features):
+    batch = part(features).batch(np.array([2, 1]))
+    assert batch.clips.lengths.tolist() == [1, 3] and batch.words.lengths.tolist() == [2, 2]
+    assert batch.relevance["both"].tolist() == [[1, 0.25], [0.25, 0.5]]
+    assert batch.relevance["verbs"].tolist() == [[1, 0], [0, 0]]
+    assert batch.relevance["nouns"].tolist() == [[1, 0.5], [0.5, 1]]
+    assert batch.relevance["both"].dtype == torch.float32
+
+
+def test_videos_on_one_side_only_are_named(features, caplog):
+    caplog.set_level(logging.WARNING)
+    with h5py.File(features, "a") as file:
+        file["c"] = np.zeros((0, 2), "f4")
+    videos = [*SPLIT.videos, Video("c", "c", (), ()), Video("d", "d", (), ())]
+    pairs = np.array([*SPLIT.pairs.tolist(), [2, 0]])
+    one = part(features, Corpus(videos, SPLIT.captions, pairs))
+    assert one.left_out == {"c": "0 rows of features in features.hdf5", "d": "no features in features.hdf5"}
+    assert one.videos.tolist() == [0, 1] and one.pairs.tolist() == SPLIT.pairs.tolist()
+    assert "1 videos have no caption: d" in caplog.text
+    assert "2 of 4 videos are left out: c (0 rows of features in features.hdf5), d (no features" in caplog.text
+    assert one.gold().shape == (2, 3)
+
+
+def test_no_features_at_all_is_an_error(features):
+    with pytest.raises(UserError, match="no video with a caption has features; looked for 'x'"):
+        part(features, Corpus([Video("x", "x", (), ())], SPLIT.captions, np.array([[0, 0]])))
+
+
+def test_seconds_of_a_merged_file(tmp_path):
+    with h5py.File(tmp_path / "s3d.hdf5", "w") as file:
+        file.attrs.update({"spec": "{}", "step": 2.0, "start": 0.0})
+        file["a"] = np.arange(5, dtype="f4")[:, None]
+    frames = Frames([tmp_path / "s3d.hdf5"], RetrievalData())
+    for start, end, rows in ((0.0, 4.0, [0, 1]), (0.9, 3.1, [0, 1]), (1.1, 4.9, [1]), (3.2, 3.4, [1]), (8.9, 30, [4])):
+        assert frames[Video("a_0", "a", (), (), start, end)][:, 0].tolist() == rows, (start, end)
+
+
+def test_files_side_by_side_of_other_lengths(features, tmp_path):
+    """The longer is thinned out to the shorter, as upstream: rows linspace(0, 4, 2) of it."""
+    with h5py.File(tmp_path / "other.hdf5", "w") as file:
+        file["a"] = np.array([[7.0], [8.0]], "f4")
+    frames = Frames([features, tmp_path / "other.hdf5"], OPTIONS)
+    assert frames[SPLIT.videos[0]].tolist() == [[0, 1, 7], [8, 9, 8]]
+
+
+def test_hgrs_arrays(tmp_path):
+    np.save(tmp_path / "mp.npy", np.array([[1.0, 2.0], [3.0, 4.0]], "f4"))
+    frames = Frames([tmp_path / "mp.npy"], OPTIONS, ["b", "a"])
+    assert frames[SPLIT.videos[0]].tolist() == [[3, 4]] and frames.why_not(SPLIT.videos[1]) is None
+    assert frames.why_not(Video("c", "c", (), ())) == "no features in mp.npy"
+    with pytest.raises(UserError, match="doesn't say which row is which video"):
+        Frames([tmp_path / "mp.npy"], OPTIONS)
+    with pytest.raises(UserError, match=r"is \(2, 2\) for 1 names"):
+        Frames([tmp_path / "mp.npy"], OPTIONS, ["a"])
+
+
+def test_moments(features):
+    one = part(features)
+    moments = one.frames.measure(SPLIT.videos)
+    rows = np.array([[0, 1], [4, 5], [8, 9], [1, 1]], "f8")
+    np.testing.assert_allclose(moments.mean, rows.mean(0))
+    np.testing.assert_allclose(moments.std, rows.std(0), rtol=1e-6)
+
+
+def test_word_vectors_are_put_in(tmp_path):
+    (tmp_path / "glove.txt").write_text("rain 1 2\nsun 3 4\n")
+    weight = torch.zeros(4, 2)
+    assert texts.put_vectors(weight, {"rain": 3, "car": 2}, tmp_path / "glove.txt") == 1
+    assert weight.tolist() == [[0, 0], [0, 0], [0, 0], [1, 2]]
+    with pytest.raises(UserError, match="word_dimension to that, not 5"):
+        texts.put_vectors(torch.zeros(4, 5), {"rain": 3}, tmp_path / "glove.txt")
+    with pytest.raises(UserError, match="none of the 1 words"):
+        texts.put_vectors(torch.zeros(4, 2), {"zebra": 3}, tmp_path / "glove.txt")
+
+
+def test_own_captions_become_clips(tmp_path):
+    segments = [
+        (0.0, 1.0, "Welcome!"),
+        (1.0, 1.0, "A car stops."),
+        (2.0, 1.0, "We're at the car."),
+        (3.0, 2.0, "Rain!"),
+    ]
+    entry = {"captions": [{"start": start, "duration": length, "text": text} for start, length, text in segments]}
+    (tmp_path / "captions.json").write_text(json.dumps({"v": entry, "w": {"captions": []}}))
+    events = [{"start": 1.0, "end": 3.0, "type": "stop"}, {"start": 3.0, "end": 5.0, "type": ""}]
+    gold = {"v": {"split": "train", "events": events}, "w": {"split": "train", "events": events}}
+    (tmp_path / "annotations.json").write_text(json.dumps(gold))
+    known = Lexicon({"stops": "stop", "rain": "rain"}, {"car": "car"})
+    found = prepare.own(tmp_path / "captions.json", tmp_path / "annotations.json", known, "train")
+    assert found.videos == [
+        Video("v_0", "v", ("stop",), ("car",), 1.0, 3.0),
+        Video("v_1", "v", ("rain",), (), 3.0, 5.0),
+    ]
+    assert [tuple(caption)[1:] for caption in found.captions] == [
+        ("a car stops", ("stop",), ("car",)),
+        ("we're at the car", ("stop",), ("car",)),  # its event's type: the words tell no action
+        ("rain", ("rain",), ()),
+    ]
+    assert found.pairs.tolist() == [[0, 0], [0, 1], [1, 2]]
+    with pytest.raises(UserError, match="no caption of the test videos"):
+        prepare.own(tmp_path / "captions.json", tmp_path / "annotations.json", known, "test")
+
+
+def test_published_datasets(tmp_path):
+    """EPIC: a pair per clip in training, every narration once in val; MSR-VTT: classes pooled over a video's captions."""
+    lines = ["narration_id,narration,verb_class,all_noun_classes", 'P1,open door,3,"[1]"', 'P2,open door,3,"[1, 2]"']
+    (tmp_path / "epic.csv").write_text("\n".join([*lines, 'P3,close tap,4,"[2]"']))
+    train = prepare.published(Dataset.EPIC100, tmp_path / "epic.csv", "train")
+    assert train.pairs.tolist() == [[0, 0], [1, 1], [2, 2]]
+    val = prepare.published(Dataset.EPIC100, tmp_path / "epic.csv", "val")
+    assert [caption.text for caption in val.captions] == ["open door", "close tap"]
+    assert val.pairs.tolist() == [[0, 0], [1, 0], [2, 1]] and val.videos[1].nouns == (1, 2)
+
+    classes = {"video7_0": ([1], [5]), "video7_1": ([1], []), "video9_0": ([2], [6])}
+    entries = {key: {"annotations": [{"verb_class": v, "noun_classes": n}]} for key, (v, n) in classes.items()}
+    (tmp_path / "msrvtt.json").write_text(json.dumps({"database": entries}))
+    (tmp_path / "sentences.json").write_text(json.dumps({"video7.mp4": ["a  car", "rain"], "video9.mp4": ["sun"]}))
+    found = prepare.published(
+        Dataset.MSRVTT, tmp_path / "msrvtt.json", "train", sentences=tmp_path / "sentences.json", min_share=0.6
+    )
+    assert found.videos == [Video("video7", "video7", (1,), ()), Video("video9", "video9", (2,), (6,))]
+    assert [caption.text for caption in found.captions] == ["a car", "rain", "sun"]
+
+
+def test_classes_that_are_a_string_are_named(tmp_path):
+    entries = {"video7_0": {"annotations": [{"verb_class": "cut", "noun_classes": [1]}]}}
+    (tmp_path / "msrvtt.json").write_text(json.dumps({"database": entries}))
+    with pytest.raises(UserError, match="verb_class of caption 'video7_0': 'cut' is a string, not a list"):
+        prepare.published(Dataset.MSRVTT, tmp_path / "msrvtt.json", "train")
+
+
+def test_role_numbers_fit_the_embedding():
+    assert len(role_graphs.ROLES) == 16
