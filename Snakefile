@@ -35,7 +35,8 @@ pathvars:
     results=config["paths"]["results"],
 
 
-for name in "common collect video features store report text coref coref_ablation vq2d_inputs vq2d vq2d_peaks".split():
+STAGES_AND_TASKS = "common collect video features store report text coref coref_ablation retrieval_inputs retrieval"
+for name in f"{STAGES_AND_TASKS} vq2d_inputs vq2d vq2d_peaks".split():
 
     include: f"workflow/rules/{name}.smk"
 

@@ -11,6 +11,7 @@ from pipeline_lib.config.clean import DueDiligence, Duplicates
 from pipeline_lib.config.collect import Local, SourceOptions
 from pipeline_lib.config.coref import Coref
 from pipeline_lib.config.features import Features, Weights
+from pipeline_lib.config.retrieval import Retrieval
 from pipeline_lib.config.text import Text
 from pipeline_lib.config.video import Frames, Video
 from pipeline_lib.config.vq2d import VQ2D
@@ -38,6 +39,7 @@ class Config(Section):
     weights: Weights = Weights()
     text: Text = Text()
     coref: Coref = Coref()
+    retrieval: Retrieval = Retrieval()
     vq2d: VQ2D = VQ2D()
 
     @model_validator(mode="after")
@@ -90,6 +92,7 @@ def _files(config: Config) -> list[tuple[str, str]]:
         ("source.annotations", config.source.annotations),
         ("source.query_file", config.source.query_file),
         *(_local(config.source.local) if config.source.kind == "local" else ()),
+        *_retrieval(config.retrieval),
         *(_vq2d(config.vq2d) if config.vq2d.source == "ego4d" else ()),
     ]
     return [(key, path) for key, path in named if path]
@@ -98,6 +101,20 @@ def _files(config: Config) -> list[tuple[str, str]]:
 def _local(local: Local) -> list[tuple[str, str | None]]:
     """The folder or the list of the local source."""
     return [("source.local.csv", local.csv)] if local.csv else [("source.local.folder", local.folder)]
+
+
+def _retrieval(retrieval: Retrieval) -> list[tuple[str, str | None]]:
+    """Files of a published dataset, and what else is named."""
+    named = [(f"retrieval.{key}", getattr(retrieval, key)) for key in ("lexicon", "role_graphs", "vocabulary", "words")]
+    named.append(("retrieval.model.pretrained", retrieval.model.pretrained))
+    for name in ("train", "val", "test") if retrieval.dataset != "captions" else ():
+        split = getattr(retrieval, name)
+        named += [
+            (f"retrieval.{name}.{key}", getattr(split, key))
+            for key in ("annotations", "sentences", "videos", "relevance")
+        ]
+        named += [(f"retrieval.{name}.features", path) for path in split.features]
+    return named
 
 
 def _vq2d(vq2d: VQ2D) -> list[tuple[str, str | None]]:
