@@ -1,10 +1,16 @@
 """Python module of this package → hash over the code that decides its results."""
 
 import ast
+import atexit
+import contextlib
 import functools
 import hashlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from pipeline_lib.core import files
+from pipeline_lib.core.errors import UserError
 
 PACKAGE = "pipeline_lib"
 #: Left out: core/ moves bytes and computes none of them; config/'s values reach a stage as its options.
@@ -50,10 +56,40 @@ class _Module:
     imports: tuple[str, ...]  # dotted names inside the package; some may be functions rather than modules
 
 
+_kept: dict[str, _Module] = {}  # by Python version, package and sha256 of the file
+
+
+def remember(path: Path) -> None:
+    """Keep what modules were read as in a file, for later processes: parsing all takes longer than planning 1000 jobs.
+
+    An entry stands for a file's content, so it is never out of date. A missing or damaged file is made anew at exit.
+    """
+    with contextlib.suppress(UserError, OSError, TypeError, ValueError, AttributeError):
+        found = {key: _Module(tree, tuple(imports)) for key, (tree, imports) in files.read_json(path).items()}
+        _kept.update(found)
+    before = set(_kept)
+
+    def save() -> None:
+        if not _kept.keys() <= before:
+            with contextlib.suppress(OSError):
+                files.write_json(path, {key: [one.tree, one.imports] for key, one in _kept.items()}, indent=None)
+
+    atexit.register(save)
+
+
 @functools.cache
 def _read(file: Path, name: str) -> _Module:
-    tree = ast.parse(file.read_bytes())
-    imports = tuple(_imports(tree, name if file.name == "__init__.py" else name.rpartition(".")[0]))
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    content = file.read_bytes()
+    key = f"{sys.version_info.major}.{sys.version_info.minor} {package} {hashlib.sha256(content).hexdigest()}"
+    if key not in _kept:
+        _kept[key] = _parsed(content, package)
+    return _kept[key]
+
+
+def _parsed(content: bytes, package: str) -> _Module:
+    tree = ast.parse(content)
+    imports = tuple(_imports(tree, package))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _documented(node):
             node.body = node.body[1:]

@@ -51,3 +51,32 @@ def test_real_modules():
     assert not any(name.startswith("pipeline_lib.core") for name in found)
     with pytest.raises(ValueError, match="no module"):
         fingerprint("pipeline_lib.nothing")
+
+
+def test_what_was_read_is_kept_by_content_for_later_processes(package, tmp_path, monkeypatch):
+    kept, parsed = tmp_path / "kept.json", []
+    parse = module._parsed
+    monkeypatch.setattr(module, "_parsed", lambda content, package: parsed.append(content) or parse(content, package))
+
+    def process(*edit):
+        """As a process that remembers: the fingerprint, and how many files it parsed."""
+        parsed.clear()
+        monkeypatch.setattr(module, "_kept", {})
+        with monkeypatch.context() as patched:
+            patched.setattr(module.atexit, "register", at_exit.append)
+            module.remember(kept)
+        found = package(*edit)
+        at_exit.pop()()
+        return found, len(parsed)
+
+    at_exit = []
+    before, files = process()
+    assert files > 1 and process() == (before, 0)
+    assert process("b.py", "Y = 2\n") == (package(), 1) and package() != before
+    assert process("b.py", "Y = 1\n") == (before, 0)
+    for damaged in ("{", "[]", '{"3.11 pipeline_lib 00": 1}'):
+        kept.write_text(damaged)
+        assert process() == (before, files) and process() == (before, 0)
+    monkeypatch.setattr(module.files, "write_json", lambda *_, **__: (_ for _ in ()).throw(PermissionError))
+    kept.unlink()
+    assert process() == (before, files)  # a folder that can't be written costs time only

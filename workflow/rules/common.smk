@@ -5,10 +5,11 @@ import re
 
 from pipeline_lib.core.files import sha256
 from pipeline_lib.config.coref import Coref
-from pipeline_lib.core.fingerprint import fingerprint
+from pipeline_lib.core.fingerprint import fingerprint, remember
 from pipeline_lib.core.ids import shard_name
 from pipeline_lib.coref import factors
 
+remember(Path(".snakemake/fingerprints.json"))  # parsing every module takes a tenth of planning
 WORK = config["paths"]["work"]
 COREF = Coref.model_validate(config["coref"])
 ONLY_MEASURED = ("bootstrap", "baselines", "clip_temperature", "mil_nce_temperature", "mil_nce_dictionary")
