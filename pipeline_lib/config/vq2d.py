@@ -57,7 +57,7 @@ class Demo(Section):
 
     val: int = Field(2, ge=1, description="videos with gold tracks")
     test: int = Field(1, ge=1, description="videos without")
-    seconds: float = Field(40.0, ge=20, le=480, description="of a clip; a video holds two")
+    seconds: float = Field(32.0, ge=20, le=480, description="of a clip; a video holds two")
     width: int = Field(320, ge=128, multiple_of=2, description="pixels")
     height: int = Field(240, ge=96, multiple_of=2, description="pixels")
     fps: int = Field(10, ge=5, multiple_of=5, description="of the video; clips have 5")
