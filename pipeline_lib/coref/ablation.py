@@ -107,7 +107,10 @@ def plot(path: Path, found: Mapping[str, Any]) -> None:
                 means = [entry[protocol]["f1"]["mean"] for entry in values]
                 spread = [entry[protocol]["f1"]["sd"] or 0.0 for entry in values]
                 places = range(len(values))
-                axes.errorbar(places, means, spread, color=colour, capsize=3, label=protocol.replace("_", " "))
+                line = "none" if isinstance(values[0]["value"], str) else "-"  # names have no order
+                axes.errorbar(
+                    places, means, spread, color=colour, capsize=3, linestyle=line, label=protocol.replace("_", " ")
+                )
                 for place, entry, mean in zip(places, values, means, strict=True):
                     fill = colour if entry["configured"] else "white"
                     axes.plot(place, mean, "o", color=colour, markerfacecolor=fill, zorder=3)

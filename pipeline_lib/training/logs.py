@@ -69,6 +69,7 @@ def plot(path: Path, rows: Sequence[Mapping[str, Any]], best: int, metrics: Mapp
             axes.grid(alpha=0.3)
             if axes.lines[:-1]:
                 axes.legend(frameon=False)
+        below.xaxis.get_major_locator().set_params(integer=True)
         above.set(title=title, ylabel="training loss")
         below.set(xlabel=f"epoch (dashed: {best}, the chosen one)", ylabel="on val", ylim=(0, None))
         with files.atomic(path) as temporary:
