@@ -67,6 +67,8 @@ rule retrieval_eval:
     output:
         result="<results>/retrieval_eval.json",
         table="<results>/retrieval_eval.md",
+        relevance="<work>/retrieval/test/relevance.hdf5",
+        similarities=expand("<work>/retrieval/test/{loss}.hdf5", loss=LOSSES),
     log:
         "<work>/logs/retrieval/eval.log",
     benchmark:
@@ -76,7 +78,7 @@ rule retrieval_eval:
     params:
         code=lambda wildcards: fingerprint("pipeline_lib.retrieval.compare"),
         files=lambda wildcards, input: named(**{key: value for key, value in input.items() if key != "checkpoints"}),
-        matrices=f"{WORK}/retrieval",
+        matrices=lambda wildcards, output: Path(output.relevance).parent,
         bootstrap=RETRIEVAL["evaluation"]["bootstrap"],
         batch=RETRIEVAL["evaluation"]["batch"],
         device=config["features"]["device"],
