@@ -1,4 +1,4 @@
-"""Checkouts of RANP, JPoSE and Semantic-Video-Retrieval → how far our relevance and metrics are from theirs, on equal input.
+"""Checkouts of RANP, JPoSE and Semantic-Video-Retrieval → how far our relevance, metrics and HGR are from theirs, on equal input.
 
 python benchmarks/upstream_retrieval.py --ranp ../ranp --jpose ../Joint-Part-of-Speech-Embeddings \
     --svr ../Semantic-Video-Retrieval --out benchmarks/results/upstream_retrieval.json
@@ -21,6 +21,7 @@ from unittest import mock
 
 import numpy as np
 import typer
+import upstream_hgr
 
 from pipeline_lib.core import files
 from pipeline_lib.retrieval import directions, metrics, relevance, sides
@@ -210,10 +211,23 @@ def compare_metrics(upstream: Upstream) -> list[Row]:
     return rows
 
 
+def of_network(compare: Callable[[upstream_hgr.Modules], list[Row]]) -> Callable[[Upstream], list[Row]]:
+    """A section about RANP's network."""
+
+    def section(upstream: Upstream) -> list[Row]:
+        with importable(upstream.ranp):
+            return compare(upstream_hgr.modules())
+
+    return section
+
+
 #: Each gives rows of the table; a difference above its bound is an error.
 SECTIONS: dict[str, tuple[Callable[[Upstream], list[Row]], float]] = {
     "relevance": (compare_relevance, EXACT),
     "metrics": (compare_metrics, EXACT),
+    "inputs": (of_network(upstream_hgr.compare_inputs), 0.0),
+    "scores": (of_network(upstream_hgr.compare_scores), 1e-5),
+    "losses": (of_network(upstream_hgr.compare_losses), 1e-6),
 }
 
 
@@ -223,7 +237,9 @@ def main(
     svr: Annotated[Path, typer.Option(help="checkout of mwray/Semantic-Video-Retrieval")],
     out: Annotated[Path, typer.Option(help="JSON to write")],
     epic: Annotated[Path | None, typer.Option(help="folder of EPIC_100_retrieval_test*.csv")] = None,
-    only: Annotated[list[str] | None, typer.Option(help="sections; by default all")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="sections, the others stay as they are in --out; by default all")
+    ] = None,
 ) -> None:
     """Print a table of differences and write it; one that is too large is an error."""
     upstream = Upstream(ranp.resolve(), jpose.resolve(), svr.resolve(), epic)
@@ -236,7 +252,8 @@ def main(
             print(f"| {one['what']} | {one['values']} | {one['largest difference']:.1e} |", flush=True)
         wrong += [one["what"] for one in found[name] if not one["largest difference"] <= bound]
     machine = {"processor": platform.processor() or platform.machine(), "numpy": np.__version__}
-    files.write_json(out, {"machine": machine, **found}, sort_keys=False)
+    kept = files.read_json(out) if only and out.exists() else {}
+    files.write_json(out, {**kept, "machine": machine, **found}, sort_keys=False)
     if wrong:
         raise SystemExit(f"too far from upstream: {', '.join(wrong)}")
 
