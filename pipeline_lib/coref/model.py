@@ -49,8 +49,12 @@ class GatedEmbeddingUnit(nn.Module):
         self.cg = ContextGating(out_dimension)
         self.axis = axis
 
+    def gated(self, x: Tensor) -> Tensor:
+        """What `forward` gives before it is normalised."""
+        return self.cg(self.fc(x))
+
     def forward(self, x: Tensor) -> Tensor:
-        return F.normalize(self.cg(self.fc(x)), dim=self.axis)
+        return F.normalize(self.gated(x), dim=self.axis)
 
 
 class SentenceMaxpool(nn.Module):
@@ -87,6 +91,18 @@ class Net(nn.Module):
     def forward(self, video: Tensor, words: Tensor, objects: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Clips (B, video dim), words (B, words, word dim), objects (B, K, object dim) → (B, D), (B, D), (B, K, D)."""
         return self.GU_video(video), self.embed_text(words), self.GU_obj(objects)
+
+    def pairs(
+        self, video: Tensor, words: Tensor, of_words: Tensor, objects: Tensor, of_objects: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What `forward` gives, each sentence and object computed once although several pairs have it.
+
+        Args:
+            words: (S, words, word dim) distinct sentences. of_words: (B,) which of them each pair has.
+            objects: (O, object dim) distinct objects. of_objects: (B, K) which of them each pair has.
+        """
+        regions = F.normalize(self.GU_obj.gated(objects)[of_objects], dim=self.GU_obj.axis)
+        return self.GU_video(video), self.embed_text(words)[of_words], regions
 
 
 @dataclass(frozen=True)

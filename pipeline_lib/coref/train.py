@@ -56,11 +56,13 @@ def usable(inputs: Inputs) -> list[str]:
 
 
 class Batch(NamedTuple):
-    """Pairs of some videos; row i of each belongs to pair i."""
+    """Pairs of some videos; a sentence or object that several pairs have stands once."""
 
     clips: Tensor  # (n, clip dim)
-    words: Tensor  # (n, max_words, word dim)
-    objects: Tensor  # (n, candidates, object dim)
+    words: Tensor  # (sentences, words, word dim)
+    of_words: Tensor  # (n,) which sentence each pair has
+    objects: Tensor  # (objects, object dim)
+    of_objects: Tensor  # (n, candidates) which objects each pair has
     videos: Tensor  # (n,) index of the video of each pair
 
 
@@ -108,13 +110,15 @@ class MILO:
         drawn = [training_items.draw(self.inputs, self.videos[i], self.moments, rng) for i in chosen]
         clips, words, regions = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
         videos = np.repeat(np.arange(len(drawn)), [len(pairs.clips) for pairs in drawn])
-        parts = (clips, training_items.without_padding(words), regions, videos)
+        sentences, of_words = training_items.distinct(training_items.without_padding(words))
+        objects, of_objects = training_items.distinct(regions.reshape(-1, regions.shape[-1]))
+        parts = (clips, sentences, of_words, objects, of_objects.reshape(regions.shape[:2]), videos)
         return Batch(*(torch.from_numpy(part) for part in parts))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The terms of the loss, computed in float32 from embeddings of whatever precision."""
-        clips, words, objects, videos = (part.to(self.where, non_blocking=True) for part in batch)
-        video, text, regions = (embedding.float() for embedding in self.net(clips, words, objects))
+        *given, videos = (part.to(self.where, non_blocking=True) for part in batch)
+        video, text, regions = (embedding.float() for embedding in self.net.pairs(*given))
         with torch.autocast(self.where.type, enabled=False):
             return losses.terms(video, text, regions, videos, self.options.training)
 

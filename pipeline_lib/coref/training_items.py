@@ -68,6 +68,17 @@ def without_padding(words: np.ndarray) -> np.ndarray:
     return words[:, : longest[-1] + 2 if len(longest) else 1]
 
 
+def distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows without repetition, in the order in which they come first, and for each row where it stands among them.
+
+    Windows overlap, so that a third of the objects that a video's pairs draw, and some sentences, are drawn twice.
+    """
+    places: dict[bytes, int] = {}
+    where = np.array([places.setdefault(row.tobytes(), len(places)) for row in rows], dtype=np.int64)
+    first = np.unique(where, return_index=True)[1]
+    return rows[first], where
+
+
 def statistics(inputs: Inputs, videos: list[str]) -> Moments:
     """Moments of the clips of all caption segments and of all objects of some videos."""
     clips = [

@@ -148,3 +148,28 @@ def test_cut_padding_leaves_embeddings_as_they_are():
     assert training_items.without_padding(words[2:]).shape == (1, 1, 16)
     full = rng.normal(size=(1, 8, 16)).astype("f4")
     assert training_items.without_padding(full).shape == (1, 8, 16)
+
+
+def test_distinct_rows_in_the_order_of_their_first_place():
+    rows = np.array([[3.0, 1.0], [2.0, 2.0], [3.0, 1.0], [0.0, 0.0], [2.0, 2.0]], np.float32)
+    found, where = training_items.distinct(rows)
+    assert found.tolist() == [[3.0, 1.0], [2.0, 2.0], [0.0, 0.0]] and where.tolist() == [0, 1, 0, 2, 1]
+
+
+@pytest.mark.parametrize("normalise", ["embedding", "candidate_axis"])
+def test_what_is_computed_once_gives_the_same_embeddings_and_gradients(normalise):
+    torch.manual_seed(0)
+    net = Net(Dimensions(4, 16, 5), 32, normalise)
+    video, words, objects = torch.randn(3, 4), torch.randn(2, 6, 16), torch.randn(4, 5)
+    of_words, of_objects = torch.tensor([1, 0, 1]), torch.tensor([[0, 1], [1, 2], [3, 0]])
+    results = []
+    for found in (
+        net(video, words[of_words], objects[of_objects]),
+        net.pairs(video, words, of_words, objects, of_objects),
+    ):
+        net.zero_grad()
+        sum((embedding * torch.arange(embedding.numel()).view_as(embedding)).sum() for embedding in found).backward()
+        results.append((found, [p.grad.clone() for p in net.parameters() if p.grad is not None]))
+    (one, gradients), (other, others) = results
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(one, other, strict=True))
+    assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-3) for a, b in zip(gradients, others, strict=True))
