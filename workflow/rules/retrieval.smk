@@ -1,13 +1,59 @@
-# Splits and features → HGR trained with each loss of retrieval.evaluation.losses → results/retrieval_eval.json and .md.
-# No part of `rule all`: ask for these files.
-
-LOSSES = RETRIEVAL["evaluation"]["losses"]
+# Captions, or the files of a published dataset, and features → splits and role graphs → HGR trained with each loss of
+# retrieval.evaluation.losses → results/retrieval_eval.json and .md. No part of `rule all`: ask for these files.
 
 
-def retrieval_options(loss):
-    """The section with a loss in it, and without what training doesn't use, so that other values there don't train again."""
-    kept = {**RETRIEVAL, "training": {**RETRIEVAL["training"], "loss": loss}}
-    return json.dumps(kept | {"evaluation": {"batch": RETRIEVAL["evaluation"]["batch"]}})
+rule retrieval_lexicon:
+    output:
+        "<work>/retrieval/lexicon.json",
+    log:
+        "<work>/logs/retrieval/lexicon.log",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        code=lambda wildcards: fingerprint("pipeline_lib.collect.sources.demo.lexicon"),
+    shell:
+        "python -m pipeline_lib.collect.sources.demo.lexicon --out {output} 2> {log}"
+
+
+rule retrieval_split:
+    input:
+        lambda wildcards: list(retrieval_files(wildcards.split).values()),
+    output:
+        "<work>/retrieval/{split}.json",
+    log:
+        "<work>/logs/retrieval/{split}.log",
+    wildcard_constraints:
+        split="train|val|test",
+    conda:
+        "../../envs/learning.yaml"
+    params:
+        code=lambda wildcards: fingerprint("pipeline_lib.retrieval.prepare"),
+        dataset=RETRIEVAL["dataset"],
+        min_share=RETRIEVAL["data"]["min_share"],
+        files=lambda wildcards, input: named(**dict(zip(retrieval_files(wildcards.split), input, strict=True))),
+    shell:
+        "python -m pipeline_lib.retrieval.prepare --split {wildcards.split} --dataset {params.dataset} {params.files:q}"
+        " --min-share {params.min_share} --out {output} 2> {log}"
+
+
+rule retrieval_role_graphs:
+    input:
+        splits=expand("<work>/retrieval/{split}.json", split=["train", "val", "test"]),
+        lexicon=LEXICON if RETRIEVAL["parser"] == "lexicon" and LEXICON else [],
+    output:
+        "<work>/retrieval/role_graphs.json",
+    log:
+        "<work>/logs/retrieval/role_graphs.log",
+    conda:
+        "../../envs/learning.yaml"
+    params:
+        code=lambda wildcards: fingerprint("pipeline_lib.retrieval.role_graphs"),
+        files=lambda wildcards, input: named(captions=input.splits, lexicon=input.lexicon),
+        parser=RETRIEVAL["parser"],
+        model=RETRIEVAL["spacy_model"],
+    shell:
+        "python -m pipeline_lib.retrieval.role_graphs {params.files:q} --parser {params.parser}"
+        " --spacy-model {params.model:q} --out {output} 2> {log}"
 
 
 rule retrieval_train:
