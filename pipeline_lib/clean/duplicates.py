@@ -73,14 +73,15 @@ def find(videos: list[Facts], splits: dict[str, str], options: Duplicates) -> li
     ranked = sorted(videos, key=lambda one: _preference(one, splits))
     hashes, shows = hash_table(ranked)
     seconds = np.array([one.seconds for one in ranked])
+    exact = {
+        reason: _groups(keys)
+        for reason, action, keys in (
+            (Reason.SAME_ID, options.same_id, [page_id(one.url) for one in ranked]),
+            (Reason.SAME_BYTES, options.same_bytes, [one.sha256 for one in ranked]),
+        )
+        if action != "off"
+    }
     equal: dict[int, list[Equal]] = {}
-    for reason, action, keys in (
-        (Reason.SAME_ID, options.same_id, [page_id(one.url) for one in ranked]),
-        (Reason.SAME_BYTES, options.same_bytes, [one.sha256 for one in ranked]),
-    ):
-        if action != "off":
-            for later, earlier in _repeated(keys):
-                equal.setdefault(later, []).append((earlier, reason, 0.0 if reason == Reason.SAME_BYTES else None))
     copies: dict[int, int] = {}
     if options.near != "off":
         copies = _copies(ranked, shows, splits, options.pictures)
@@ -95,7 +96,7 @@ def find(videos: list[Facts], splits: dict[str, str], options: Duplicates) -> li
         )
         for (earlier, later), bits in zip(rows[pairs].tolist(), distance.tolist(), strict=True):
             equal.setdefault(later, []).append((earlier, Reason.NEAR_DUPLICATE, round(bits, 2)))
-    return _settled(ranked, equal, copies, splits, options)
+    return _settled(ranked, exact, equal, copies, splits, options)
 
 
 def _copies(ranked: list[Facts], shows: np.ndarray, splits: dict[str, str], pictures: int) -> dict[int, int]:
@@ -108,8 +109,7 @@ def _copies(ranked: list[Facts], shows: np.ndarray, splits: dict[str, str], pict
         (one.hashes, one.seconds, _split(one, splits)) if enough else None
         for one, enough in zip(ranked, there, strict=True)
     ]
-    pairs = _repeated(signatures)
-    return dict(pairs) | {first: first for _, first in pairs}
+    return _groups(signatures)
 
 
 def _preference(video: Facts, splits: dict[str, str]) -> tuple[Any, ...]:
@@ -129,14 +129,16 @@ def hash_table(videos: list[Facts]) -> tuple[np.ndarray, np.ndarray]:
     return np.frombuffer(bytes.fromhex(text), ">u8").astype(np.uint64).reshape(-1, PICTURES), shows
 
 
-def _repeated(keys: list[Any]) -> list[tuple[int, int]]:
-    """(row, first row with the same key) of every row whose key was there before; empty keys equal none."""
+def _groups(keys: list[Any]) -> dict[int, int]:
+    """{row: first row with the same key}, the first ones too, of keys that come more than once; empty keys equal none."""
     first: dict[Any, int] = {}
-    return [(row, first[key]) for row, key in enumerate(keys) if key and first.setdefault(key, row) != row]
+    pairs = [(row, first[key]) for row, key in enumerate(keys) if key and first.setdefault(key, row) != row]
+    return dict(pairs) | {earlier: earlier for _, earlier in pairs}
 
 
 def _settled(
     ranked: list[Facts],
+    exact: dict[Reason, dict[int, int]],
     equal: dict[int, list[Equal]],
     copies: dict[int, int],
     splits: dict[str, str],
@@ -151,9 +153,15 @@ def _settled(
     result: list[Pair] = []
     gone: set[int] = set()
     staying: dict[int, int] = {}  # first of some copies → the first of them that stays
-    for row in sorted(equal.keys() | copies.keys()):
+    kept = {reason: dict[int, int]() for reason in exact}  # the same for equal ids and bytes
+    for row in sorted(equal.keys() | copies.keys() | {row for groups in exact.values() for row in groups}):
         video, first = ranked[row], copies.get(row, row)
-        found = list(equal.get(row, ()))
+        found = [
+            (kept[reason][groups[row]], reason, 0.0 if reason == Reason.SAME_BYTES else None)
+            for reason, groups in exact.items()
+            if groups.get(row) in kept[reason]
+        ]
+        found += equal.get(row, ())
         if first in staying:
             found.append((staying[first], Reason.NEAR_DUPLICATE, 0.0))
         elif first != row:
@@ -175,8 +183,12 @@ def _settled(
             result.append(min(pairs, key=lambda pair: not pair.drop))  # the first that decides, else the first
         if pairs and result[-1].drop:
             gone.add(row)
-        elif row in copies:
+            continue
+        if row in copies:
             staying.setdefault(first, row)
+        for reason, groups in exact.items():
+            if row in groups:
+                kept[reason].setdefault(groups[row], row)
     return sorted(result, key=lambda pair: pair.video_id)
 
 

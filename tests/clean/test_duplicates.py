@@ -129,6 +129,13 @@ def test_copies_of_a_film_that_goes_for_another_reason():
     assert gone(videos) == {"b": ("a", "same_id"), "d": ("c", "near_duplicate")}
 
 
+def test_films_of_one_page_whose_first_goes_for_another_reason():
+    """b is a near-duplicate of a, so it goes; c and d have b's address and equal each other: one of them stays."""
+    page = "https://youtu.be/GJLlxj_dtq8"
+    b, c, d = film("b", url=page), film("c", 100, url=page), film("d", 200, url=page)
+    assert gone([film("a"), b, c, d]) == {"b": ("a", "near_duplicate"), "d": ("c", "same_id")}
+
+
 LOOKS = st.lists(st.integers(0, 3), min_size=8, max_size=8)
 VIDEOS = st.lists(
     st.tuples(LOOKS, st.sampled_from([60.0, 58.0, 50.0]), st.sampled_from("xyz"), st.sampled_from(["manual", "none"]),
