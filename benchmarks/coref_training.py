@@ -249,6 +249,7 @@ def main(
             seconds: dict[str, list[float]] = {name: [] for name in programs}
             for turn in range(turns + 1):
                 for program, run in programs.items():
+                    time.sleep(2)  # the loader's processes of the plain loop fill their queue after its turn
                     start = time.perf_counter()
                     run(steps)
                     if turn:  # the first one warms up
