@@ -1,10 +1,10 @@
 """Clips → JPEGs of every frame: ours with one and two processes, and the loop of EgoLoc's extract_frames_from_clips_vq3d.py.
 
-python benchmarks/vq2d_frames.py --film bbb.mp4 --out benchmarks/results/vq2d_frames.json
+python benchmarks/vq2d_frames.py --clips CLIPS --out benchmarks/results/vq2d_frames.json
 
-Clips of 6 frames a second and 1080 rows are cut out of the film first. EgoLoc decodes a clip, turns every frame into a Pillow
-image and saves it. Methods take turns; a method is a command of its own, imports and start of processes included. Every
-file of ours is compared with EgoLoc's.
+CLIPS is a folder as pipeline_lib.vq2d.clips makes it. EgoLoc decodes a clip, turns every frame into a Pillow image and saves it.
+Methods take turns; a method is a command of its own, imports and start of processes included. Every file of ours is compared with
+EgoLoc's.
 """
 
 import os
@@ -21,7 +21,7 @@ from typing import Annotated
 import typer
 
 from pipeline_lib.core import files
-from pipeline_lib.video.transcode import h264
+from pipeline_lib.video.transcode import examine
 
 EGOLOC = """
 import sys
@@ -46,11 +46,8 @@ def command(method: str, clips: Path, out: Path) -> list[str]:
 
 
 def main(
-    film: Annotated[Path, typer.Option(help="at least COUNT · SECONDS long")],
+    clips: Annotated[Path, typer.Option(help="folder of mp4")],
     out: Annotated[Path, typer.Option(help="JSON to write")],
-    count: Annotated[int, typer.Option(help="clips")] = 2,
-    seconds: Annotated[int, typer.Option(help="of a clip")] = 60,
-    height: Annotated[int, typer.Option(help="rows of a clip")] = 1080,
     repetitions: Annotated[int, typer.Option(min=1)] = 3,
 ) -> None:
     """Measure, compare and write the medians."""
@@ -58,14 +55,7 @@ def main(
     taken: dict[str, list[float]] = {method: [] for method in methods}
     used: dict[str, list[float]] = {method: [] for method in methods}
     with tempfile.TemporaryDirectory() as folder:
-        clips = Path(folder, "clips")
-        clips.mkdir()
-        made = [
-            h264(
-                film, str(clips / f"{i}.mp4"), 24 * (20 + i * seconds), 24 * (20 + (i + 1) * seconds) - 1, 4, 6, height
-            )
-            for i in range(count)
-        ]
+        made = [examine(path) for path in sorted(clips.glob("*.mp4"))]
         frames = sum(one["frames"] for one in made)
         for repetition in range(repetitions):
             for method in methods[repetition % 3 :] + methods[: repetition % 3]:

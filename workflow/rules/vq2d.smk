@@ -71,7 +71,7 @@ rule vq2d_frames:
     benchmark:
         "<work>/benchmarks/vq2d/frames_{split}_{shard}.tsv"
     conda:
-        "../../envs/vision.yaml"
+        "../../envs/data.yaml"
     params:
         code=lambda wildcards: fingerprint("pipeline_lib.vq2d.frames"),
         clips=lambda wildcards, input: Path(input[0]).parents[1],
