@@ -1,0 +1,1 @@
+"""Moment retrieval: where in a video a sentence happens (MESM)."""
