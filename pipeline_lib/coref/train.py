@@ -12,7 +12,7 @@ import typer
 from torch import Tensor
 
 from pipeline_lib.config.coref import Coref
-from pipeline_lib.core import arguments, cli, device, files
+from pipeline_lib.core import arguments, cli, device
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.fingerprint import fingerprint
 from pipeline_lib.coref import losses, training_items
@@ -23,7 +23,7 @@ from pipeline_lib.coref.metrics import best_threshold, flatten, measure
 from pipeline_lib.coref.model import Net, initial_network
 from pipeline_lib.coref.names import PROTOCOLS, WITHOUT
 from pipeline_lib.coref.scoring import score
-from pipeline_lib.training import logs
+from pipeline_lib.training import command
 from pipeline_lib.training.loop import Fitted, fit
 from pipeline_lib.training.ranks import Ranks, together
 
@@ -170,10 +170,8 @@ def train(
 
 
 def key_of(captions: Path, annotations: Path, objects: Path, features: list[Path], words: Path) -> dict[str, Any]:
-    """What stands in the inputs, for `train`: sha256 of the small ones, size and time of change of the others."""
-    small = {path.name: files.sha256(path) for path in (captions, annotations, words)}
-    large = {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in (objects, *features)}
-    return {"inputs": small | large}
+    """What stands in the inputs, for `train`."""
+    return command.key_of((captions, annotations, words), (objects, *features))
 
 
 def main(
@@ -182,12 +180,10 @@ def main(
     objects: Objects,
     features: Features,
     words: Words,
-    out: Annotated[Path, typer.Option(help="checkpoint to write, .safetensors")],
-    training_log: Annotated[Path, typer.Option("--log", help="CSV of losses and val scores per epoch")],
-    plot: Annotated[Path | None, typer.Option(help="picture of the curves, .svg or .png")] = None,
-    state: Annotated[
-        Path | None, typer.Option(help="folder to resume from after a kill, and of TensorBoard; default: beside --out")
-    ] = None,
+    out: command.Out,
+    training_log: command.Log,
+    plot: command.Plot = None,
+    state: command.State = None,
     options: arguments.Options = "{}",
     where: arguments.Device = "auto",
 ) -> None:
@@ -198,16 +194,14 @@ def main(
     wanted = cli.parse_options(Coref, options)
     device.deterministic(wanted.training.threads)
     key = key_of(captions, annotations, objects, features, words)
-    folder = state or out.parent / "training"
+    folder = command.folder_of(state, out)
     with (
         together(where) as (ranks, target),
         Inputs(captions, annotations, objects, features, words, wanted.data) as inputs,
     ):
         checkpoint, fitted = train(inputs, wanted, target, folder, key, ranks)
         if ranks.first:
-            logs.write_csv(training_log, fitted.rows)
-            if plot:
-                logs.plot(plot, fitted.rows, fitted.epoch, CURVES, "MILO")
+            command.write(fitted, training_log, plot, CURVES, "MILO")
             checkpoint.save(out)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pipeline_lib.config.base import as_dict
 from pipeline_lib.config.retrieval import Retrieval
-from pipeline_lib.core import arguments, cli, device, files
+from pipeline_lib.core import arguments, cli, device
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.fingerprint import fingerprint
 from pipeline_lib.retrieval import data, directions, losses, matrices, model, role_graphs, texts
@@ -22,7 +22,7 @@ from pipeline_lib.retrieval.data import Batch, Part
 from pipeline_lib.retrieval.matrices import Matrix
 from pipeline_lib.retrieval.similarity import similarities
 from pipeline_lib.retrieval.texts import Vocabulary
-from pipeline_lib.training import logs
+from pipeline_lib.training import command
 from pipeline_lib.training.loop import Fitted, fit
 from pipeline_lib.training.ranks import Ranks, together
 
@@ -134,8 +134,8 @@ def main(
     val_split: Annotated[Path, typer.Option("--val", help="split that chooses the epoch")],
     graphs: Annotated[Path, typer.Option("--role-graphs", help="role graphs of all captions, JSON")],
     train_features: Annotated[list[Path], typer.Option(help="features of train, HDF5 or HGR's .npy; side by side")],
-    out: Annotated[Path, typer.Option(help="checkpoint to write, .safetensors")],
-    training_log: Annotated[Path, typer.Option("--log", help="CSV of losses and val scores per epoch")],
+    out: command.Out,
+    training_log: command.Log,
     val_features: Annotated[list[Path] | None, typer.Option(help="features of val; default: those of train")] = None,
     train_names: Annotated[Path | None, typer.Option(help="names of the rows of .npy features of train")] = None,
     val_names: Annotated[Path | None, typer.Option(help="the same of val")] = None,
@@ -144,10 +144,8 @@ def main(
         Path | None, typer.Option(help="word vectors to start from, .txt, .bin, .pkl, .safetensors")
     ] = None,
     vocabulary: Annotated[Path | None, typer.Option(help="upstream's word2int; default: words of train")] = None,
-    plot: Annotated[Path | None, typer.Option(help="picture of the curves, .svg or .png")] = None,
-    state: Annotated[
-        Path | None, typer.Option(help="folder to resume from after a kill, and of TensorBoard; default: beside --out")
-    ] = None,
+    plot: command.Plot = None,
+    state: command.State = None,
     options: arguments.Options = "{}",
     where: arguments.Device = "auto",
 ) -> None:
@@ -161,18 +159,15 @@ def main(
     found = role_graphs.read(graphs)
     first, known = data.open_part(train_split, train_features, found, known, wanted.data, train_names)
     second, _ = data.open_part(val_split, val_features or train_features, found, known, wanted.data, val_names)
-    small = [path for path in (train_split, val_split, graphs, words, vocabulary, relevance) if path is not None]
-    large = [*train_features, *(val_features or [])]
-    key = {str(path): files.sha256(path) for path in small}
-    key |= {str(path): f"{path.stat().st_size} {path.stat().st_mtime_ns}" for path in large}
+    key = command.key_of(
+        (train_split, val_split, graphs, words, vocabulary, relevance), (*train_features, *(val_features or []))
+    )
     with first.frames, second.frames, together(where) as (ranks, target):
         matrix = matrices.read(relevance) if relevance else None
         task = Mining(first, second, known, wanted, target, words, matrix)
-        checkpoint, fitted = train(task, known, state or out.parent / "training", {"inputs": key}, ranks)
+        checkpoint, fitted = train(task, known, command.folder_of(state, out), key, ranks)
         if ranks.first:
-            logs.write_csv(training_log, fitted.rows)
-            if plot:
-                logs.plot(plot, fitted.rows, fitted.epoch, CURVES, f"HGR, {wanted.training.loss}")
+            command.write(fitted, training_log, plot, CURVES, f"HGR, {wanted.training.loss}")
             checkpoint.save(out)
 
 
