@@ -69,6 +69,8 @@ def parsed(content: str, path: Path, line: int, expected: str) -> Any:
     except json.JSONDecodeError as error:
         where = f"not valid JSON, {error.msg} at column {error.colno}"
         raise wrong(path, line + error.lineno - 1, where, expected) from None
+    except RecursionError:
+        raise wrong(path, line, "brackets too deep", expected) from None
 
 
 def grouped(path: Path, model: type[Entry], expected: str) -> Iterator[tuple[str, Entry]]:
