@@ -1,5 +1,6 @@
 """Video file → frames at wanted times, with the true time of each."""
 
+import heapq
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from pipeline_lib.core.errors import ItemError, Reason
 from pipeline_lib.video.decoders import Unplanned, pictures
 from pipeline_lib.video.filters import Filters, rotation, upright_size
-from pipeline_lib.video.plan import Index, read_index, start_offset
+from pipeline_lib.video.plan import Index, coding_times, only_video, read_index, start_offset
 from pipeline_lib.video.probe import open_video, prepare
 from pipeline_lib.video.sampling import Sampling, Shown, choose
 
@@ -131,20 +132,30 @@ def _planned(decoder: str, path: Path, index: Index, sampling: Sampling, start: 
 
 
 def _decoded(path: Path) -> Iterator[Shown]:
-    """Every frame, decoded from start to end."""
+    """Every frame, decoded from start to end, in the order the decoder shows them; their times never descend.
+
+    Where the container has times of coding (`coding_times`), the i-th frame has the i-th smallest of them.
+    """
+    ranked = coding_times(path)
+    waiting: list[int] = []  # times of the packets whose pictures are still to come; a heap
+    first = latest = None
     with open_video(path) as container:
-        stream = container.streams.video[0]
+        stream = only_video(container)
         prepare(stream)
-        first = None
         try:
-            for picture in container.decode(stream):
-                if picture.pts is None or picture.time_base is None:
-                    continue
-                tick = float(picture.time_base)
-                first = picture.pts if first is None else first
-                yield Shown(
-                    (picture.pts - first) * tick, (picture.duration or 0) * tick, bool(picture.key_frame), picture
-                )
+            for packet in container.demux(stream):
+                if ranked and packet.size and packet.pts is not None and not packet.is_discard:
+                    heapq.heappush(waiting, packet.pts)
+                for picture in packet.decode():
+                    if ranked and waiting:
+                        picture.pts = heapq.heappop(waiting)
+                    if picture.pts is None or picture.time_base is None:
+                        continue
+                    first = picture.pts if first is None else first
+                    latest = picture.pts = picture.pts if latest is None else max(latest, picture.pts)
+                    tick = float(picture.time_base)
+                    seconds = (picture.duration or 0) * tick
+                    yield Shown((picture.pts - first) * tick, seconds, bool(picture.key_frame), picture)
         except (av.FFmpegError, ValueError) as error:
             raise ItemError(Reason.UNDECODABLE, str(error)) from None
 

@@ -65,7 +65,8 @@ class Index:
 def read_index(path: Path) -> Index | None:
     """The index of the first video stream, or None when decoding can't be planned by it.
 
-    That is so for other containers and codecs than the PLANNED ones, and for streams with missing or repeated times.
+    That is so for other containers and codecs than the PLANNED ones, and for streams with missing or repeated times, or
+    with those of coding in place of showing (`coding_times`).
 
     Raises:
         ItemError: as open_video.
@@ -73,7 +74,7 @@ def read_index(path: Path) -> Index | None:
     with open_video(path) as container:
         stream = only_video(container)
         names = set(container.format.name.split(","))
-        if not names & PLANNED_FORMATS or stream.codec_context.name not in PLANNED_CODECS:
+        if not names & PLANNED_FORMATS or stream.codec_context.name not in PLANNED_CODECS or coding_times(path):
             return None
         pts: list[int] = []
         keys: list[bool] = []
@@ -113,6 +114,34 @@ def read_index(path: Path) -> Index | None:
             codec=stream.codec_context.name,
             offset=start_offset(container, float(shown[0]) * tick),
         )
+
+
+def coding_times(path: Path) -> bool:
+    """Whether the packets' times may count pictures as they are coded, though they are shown in another order.
+
+    AVI has no others, and some writers of MP4 put them in (OpenCV's samples). The decoder still puts pictures in order, but
+    each carries a wrong time. It is known by times that ascend from packet to packet in a stream that reorders.
+
+    Raises:
+        ItemError: as open_video.
+    """
+    with open_video(path) as container:
+        stream = only_video(container)
+        if not stream.codec_context.has_b_frames:
+            return False
+        if "avi" in container.format.name:
+            return True
+        latest: int | None = None
+        try:
+            for packet in container.demux(stream):
+                if packet.size == 0 or packet.pts is None:
+                    continue
+                if latest is not None and packet.pts <= latest:
+                    return False
+                latest = packet.pts
+        except (av.FFmpegError, ValueError):
+            return False  # decoding says what is wrong
+        return True
 
 
 def _fresh(packet: av.Packet, stream: VideoStream) -> bool:

@@ -4,7 +4,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from zoo import FPS, HEIGHT, WIDTH, ZOO, write
+from zoo import FPS, HEIGHT, SECONDS, WIDTH, ZOO, drawings, write
 
 from pipeline_lib.collect.films import MEDIA, fetch
 from pipeline_lib.core.errors import ItemError, UserError
@@ -80,6 +80,27 @@ def test_planned_frames_are_those_of_a_full_decode(zoo, kind):
     assert (read_index(path) is not None) == ZOO[kind][1]
     for sampling in SAMPLINGS:
         assert digests(decode.frames(path, sampling)) == from_start_to_end(path, sampling), sampling
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize(
+    "kind", ["h264_avi_b_frames", "mpeg4_avi_b_frames", "h264_coding_times", "h264_coding_times_mkv"]
+)
+def test_times_of_coding_neither_disorder_nor_retime_pictures(zoo, kind, threads, monkeypatch):
+    """Picture i is drawing i, shown at i / FPS, whatever times the container gives."""
+
+    def prepare(stream):
+        stream.thread_count = threads
+
+    monkeypatch.setattr(decode, "prepare", prepare)
+    path = zoo(kind)
+    frames = list(decode.frames(path, Sampling(1 / FPS)))
+    assert [frame.time for frame in frames] == pytest.approx([i / FPS for i in range(SECONDS * FPS)], abs=1e-3)
+    drawn = np.stack(list(drawings())).astype(int)
+    assert [int(np.abs(drawn - frame.pixels).mean(axis=(1, 2, 3)).argmin()) for frame in frames] == list(range(200))
+    numbers = [0, 1, 7, 90, 199]
+    picked = [picture.to_ndarray(format="rgb24") for picture in decode.numbered(path, numbers)]
+    assert all(np.array_equal(one, frames[number].pixels) for one, number in zip(picked, numbers, strict=True))
 
 
 @pytest.mark.parametrize("decoder", ["decord", "torchcodec"])

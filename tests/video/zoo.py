@@ -69,6 +69,18 @@ def copied(source: Path, path: Path, shift: float, format_options: dict[str, str
     return path
 
 
+def timed_as_coded(source: Path, path: Path) -> Path:
+    """The packets of `source` with ascending times, as broken writers have them: times of coding, not of showing."""
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        packets = [packet for packet in old.demux(old.streams.video[0]) if packet.dts is not None]
+        for packet, shown in zip(packets, sorted(packet.pts for packet in packets), strict=True):
+            packet.pts = packet.dts = shown
+            packet.stream = stream
+            new.mux(packet)
+    return path
+
+
 def varied(i: int) -> float:
     """Seconds of frame i of a film with a changing rate: 25, then 10, then 50 frames a second."""
     steps = np.concatenate([np.full(80, 0.04), np.full(40, 0.1), np.full(200, 0.02)])
@@ -99,6 +111,10 @@ ZOO: dict[str, tuple[Callable[[Path], Path], bool]] = {
     "h264_444": (lambda d: write(d / "444.mp4", pix_fmt="yuv444p", **H264), True),
     "h264_ts": (lambda d: write(d / "x.ts", **H264), False),
     "h264_avi": (lambda d: write(d / "x.avi", g="50", bf="0"), False),
+    "h264_avi_b_frames": (lambda d: write(d / "x.avi", tick=Fraction(1, FPS), **H264), False),
+    "mpeg4_avi_b_frames": (lambda d: write(d / "x.avi", codec="mpeg4", tick=Fraction(1, FPS), g="40", bf="2"), False),
+    "h264_coding_times": (lambda d: timed_as_coded(write(d / "x.mp4", **H264), d / "t.mp4"), False),
+    "h264_coding_times_mkv": (lambda d: timed_as_coded(write(d / "x.mp4", **H264), d / "t.mkv"), False),
     "hevc": (lambda d: write(d / "h.mp4", codec="libx265", g="50", **{"x265-params": "log-level=none:pools=1"}), True),
     "hevc_open_gop": (
         lambda d: write(d / "h.mkv", codec="libx265", **{"x265-params": "log-level=none:open-gop=1:keyint=30:pools=1"}),

@@ -32,8 +32,12 @@ def pictures(path: Path, index: Index, places: Sequence[int]) -> Iterator[av.Vid
         prepare(only_video(container))
         due = iter(wanted.tolist())
         missing = next(due, None)
+        latest = -(2**63)
         try:
             for picture in _decoded(container, index, wanted, owners):
+                if picture.pts is None or picture.pts <= latest:
+                    raise Unplanned(f"a picture at {picture.pts} is shown after one at {latest}")
+                latest = picture.pts
                 if picture.pts == missing and not picture.is_corrupt:
                     yield picture
                     missing = next(due, None)
