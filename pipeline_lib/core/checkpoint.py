@@ -1,5 +1,6 @@
 """Checkpoint file → tensors, and tensors → a network that has every one of them; nothing in a file is executed."""
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,7 +47,8 @@ def _content(path: Path) -> Any:
         return load_file(path)
     if path.suffix == ".pkl":  # detectron2's model zoo: numpy arrays, so not torch's own format
         return pickles.load(path)
-    return torch.load(path, "cpu", weights_only=True)
+    with torch.serialization.safe_globals([Namespace]):  # options of a command line, which many keep: plain attributes
+        return torch.load(path, "cpu", weights_only=True)
 
 
 def _tensor(value: torch.Tensor | np.ndarray) -> torch.Tensor:
