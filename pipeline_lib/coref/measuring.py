@@ -9,10 +9,11 @@ import numpy as np
 from pipeline_lib.config.coref import Coref
 from pipeline_lib.coref import operating_point
 from pipeline_lib.coref.evaluation_items import Item
-from pipeline_lib.coref.metrics import Measured, Pairs, flatten, measure, resamples
+from pipeline_lib.coref.metrics import Measured, Pairs, flatten, measure
 from pipeline_lib.coref.names import ALL_POSITIVE, HOWTO100M, MILO, UNTRAINED
 from pipeline_lib.coref.operating_point import OperatingPoint
 from pipeline_lib.coref.scoring import KINDS, Scores
+from pipeline_lib.report.bootstrap import resamples
 
 ByKind = Mapping[str, Pairs]
 

@@ -68,14 +68,6 @@ def _positives(pairs: Pairs) -> int:
     return int(pairs.labels.sum() + pairs.missed.sum())
 
 
-def resamples(videos: int, count: int, seed: int) -> np.ndarray:
-    """How often each video is drawn in each of `count` resamples with replacement, (count, videos).
-
-    Used for all systems of a split, so that their differences are paired.
-    """
-    return np.random.default_rng(seed).multinomial(videos, np.full(videos, 1 / videos), size=count).astype(float)
-
-
 class Measured(NamedTuple):
     """Metrics of one system, in the order of NAMES."""
 
@@ -84,7 +76,7 @@ class Measured(NamedTuple):
 
     @classmethod
     def of(cls, pairs: Pairs, threshold: float, drawn: np.ndarray) -> "Measured":
-        """Metrics of all videos and of every resample in `drawn` (see `resamples`)."""
+        """Metrics of all videos and of every resample in `drawn` (see report.bootstrap.resamples)."""
         whole = _weighted(pairs, threshold, np.ones((1, drawn.shape[1])))
         return cls(whole[:, 0], _weighted(pairs, threshold, drawn))
 

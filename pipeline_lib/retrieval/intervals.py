@@ -4,10 +4,10 @@ Queries are drawn with replacement. Intervals are the middle 95 % of what the re
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline_lib.report.bootstrap import Measured
 from pipeline_lib.retrieval.metrics import Queries
 
 #: Metrics of a direction. Recalls are in percent, ranks count from 1, the others lie in [0, 1].
@@ -15,29 +15,6 @@ NAMES = ("ndcg", "map", "map_binary", "r1", "r5", "r10", "medr", "meanr")
 DEPTHS = {"r1": 1, "r5": 5, "r10": 10}
 
 _DRAWS = 2**20  # queries drawn at once
-
-
-class Measured(NamedTuple):
-    """Metrics and what they are in each resample."""
-
-    values: dict[str, float]
-    resampled: dict[str, np.ndarray]  # (resamples,) each
-
-    def minus(self, other: "Measured") -> "Measured":
-        """Differences, resample by resample: paired, if both drew the same queries (same count, same seed)."""
-        return Measured(
-            {name: value - other.values[name] for name, value in self.values.items()},
-            {name: drawn - other.resampled[name] for name, drawn in self.resampled.items()},
-        )
-
-    def report(self) -> dict[str, Any]:
-        """{metric: {value, ci95: [low, high]}}; without ci95 where nothing was resampled."""
-        found: dict[str, dict[str, Any]] = {}
-        for name, value in self.values.items():
-            found[name] = {"value": float(value)}
-            if len(drawn := self.resampled[name]):
-                found[name]["ci95"] = [float(one) for one in np.percentile(drawn, [2.5, 97.5])]
-        return found
 
 
 def direction(queries: Queries, resamples: int, seed: int) -> Measured:

@@ -3,7 +3,8 @@ import pytest
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, precision_score, recall_score
 
 from pipeline_lib.coref import metrics
-from pipeline_lib.coref.metrics import NAMES, Measured, best_threshold, flatten, measure, resamples
+from pipeline_lib.coref.metrics import NAMES, Measured, best_threshold, flatten, measure
+from pipeline_lib.report.bootstrap import resamples
 
 F1, AP = NAMES.index("f1"), NAMES.index("average_precision")
 
