@@ -17,7 +17,7 @@ class Moment:
         duration: of the video, in seconds.
         split: the dataset's own name of it.
         clips: indices of the 2 s clips that have been scored, QVHighlights only.
-        saliency: a triple per clip of `clips`: how salient it is to each of three people, 0 … 4.
+        saliency: per clip of `clips` how salient it is to each of the people asked (three, as published), 0 … 4.
     """
 
     video_id: str
@@ -27,4 +27,4 @@ class Moment:
     duration: float
     split: str
     clips: tuple[int, ...] = ()
-    saliency: tuple[tuple[int, int, int], ...] = ()
+    saliency: tuple[tuple[int, ...], ...] = ()

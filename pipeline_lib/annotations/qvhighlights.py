@@ -28,13 +28,15 @@ class _Query(BaseModel):
     duration: float = Field(gt=0, allow_inf_nan=False)
     vid: str
     relevant_clip_ids: list[Annotated[int, Field(ge=0)]] = []
-    saliency_scores: list[tuple[_Score, _Score, _Score]] = []
+    saliency_scores: list[Annotated[tuple[_Score, ...], Field(min_length=1)]] = []
     relevant_windows: list[tuple[FiniteFloat, FiniteFloat]] = []
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if len(self.relevant_clip_ids) != len(self.saliency_scores):
             raise ValueError(f"{len(self.saliency_scores)} scores for {len(self.relevant_clip_ids)} clips")
+        if len(people := {len(scores) for scores in self.saliency_scores}) > 1:
+            raise ValueError(f"scores of {min(people)} people for one clip, of {max(people)} for another")
         for start, end in self.relevant_windows:
             if not 0 <= start < end <= self.duration:
                 raise ValueError(f"window [{start:g}, {end:g}] outside the {self.duration:g} s of the video")
