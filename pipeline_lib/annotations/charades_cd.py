@@ -26,4 +26,9 @@ class _Video(charades.Video):
 
 def read(folder: Path, split: str) -> list[Moment]:
     """The sentences of a split, in the order of the file, without those that start after their video has ended."""
-    return charades.read(folder / SPLITS[split], split, _Video, _EXPECTED)
+    return read_file(folder / SPLITS[split], split)
+
+
+def read_file(path: Path, split: str) -> list[Moment]:
+    """The same of a file of any name."""
+    return charades.read(path, split, _Video, _EXPECTED)

@@ -21,4 +21,9 @@ _EXPECTED = "{timestamps: [[start, end]], sentences: [text], duration}, in secon
 
 def read(folder: Path, split: str) -> list[Moment]:
     """The sentences of a split, in the order of the file, without those that start after their video has ended."""
-    return charades.read(folder / SPLITS[split], split, charades.Video, _EXPECTED)
+    return read_file(folder / SPLITS[split], split)
+
+
+def read_file(path: Path, split: str) -> list[Moment]:
+    """The same of a file of any name."""
+    return charades.read(path, split, charades.Video, _EXPECTED)

@@ -22,7 +22,11 @@ class _Video(reading.Grouped):
 
 def read(folder: Path, split: str) -> list[Moment]:
     """The sentences of a split, in the order of the file."""
-    path = folder / SPLITS[split]
+    return read_file(folder / SPLITS[split], split)
+
+
+def read_file(path: Path, split: str) -> list[Moment]:
+    """The same of a file of any name."""
     moments: list[Moment] = []
     left_out = 0
     for video_id, video in reading.grouped(path, _Video, _EXPECTED):

@@ -140,6 +140,8 @@ def test_qvhighlights(tmp_path: Path) -> None:
     assert datasets.read(Dataset.QVHIGHLIGHTS, tmp_path, "val") == [
         Moment("x_0.0_150.0", 7, "a dog", ((6.0, 8.0), (8.0, 10.0)), 150.0, "val", (3, 4), ((0, 1, 4), (2, 2, 2)))
     ]
+    (tmp_path / "highlight_train_release.jsonl").write_text(query(saliency_scores=[[0, 1], [2, 2]]))
+    assert datasets.read(Dataset.QVHIGHLIGHTS, tmp_path, "train")[0].saliency == ((0, 1), (2, 2))
     assert datasets.read(Dataset.QVHIGHLIGHTS, tmp_path, "test") == [Moment("y", 8, "b", (), 150.0, "test")]
 
 
@@ -151,6 +153,8 @@ def test_qvhighlights(tmp_path: Path) -> None:
         (query(query=3), "query = 3: Input should be a valid string"),
         (query(saliency_scores=[[0, 1, 4]]), "1 scores for 2 clips"),
         (query(saliency_scores=[[0, 1, 5], [0, 0, 0]]), "saliency_scores.0.2 = 5"),
+        (query(saliency_scores=[[0, 1, 4], [0, 0]]), "scores of 2 people for one clip, of 3 for another"),
+        (query(saliency_scores=[[], []]), "saliency_scores.0 = []: Tuple should have at least 1 item"),
         (query(relevant_windows=[[140, 152]]), "window [140, 152] outside the 150 s"),
         (query(relevant_windows=[]), "no relevant_windows"),
     ],
