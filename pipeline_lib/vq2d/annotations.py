@@ -103,9 +103,13 @@ def _frames(metadata: Json) -> int | None:
 
 @dataclass
 class Flattened:
-    """Queries in the order of the file, and what is said about those that are doubtful (kept) or malformed (left out)."""
+    """Queries in the order of the file, and what is said about those that are doubtful (kept) or malformed (left out).
+
+    early: uids of queries before their crop. Two of three published ones are; they can be searched.
+    """
 
     queries: list[Json] = field(default_factory=list)
+    early: list[str] = field(default_factory=list)
     doubtful: list[str] = field(default_factory=list)
     malformed: list[str] = field(default_factory=list)
 
@@ -158,6 +162,8 @@ def flatten(export: Json, split: str, clips: set[str] | None = None) -> Flattene
             result.malformed.append(one_line(f"{place}: {error}"))
         else:
             result.queries.append(flat)
+            if query.query_frame <= query.visual_crop.frame_number:
+                result.early.append(query.uid)
             result.doubtful += [f"{place} ({query.uid}): {doubt}" for doubt in doubts(query)]
     return result
 

@@ -35,6 +35,10 @@ def process(source: Path, split: str, out: Path, clips: set[str] | None = None) 
             log.warning("%s: %s", what, mistake)
         if len(mistakes) > _SHOWN:
             log.warning("%s: %d more", what, len(mistakes) - _SHOWN)
+    if early := flattened.early:
+        shown = ", ".join([*early[:_SHOWN], *(["…"] if len(early) > _SHOWN else [])])
+        count = len(flattened.queries)
+        log.info("%d of %d queries are before their crop, which is no mistake: %s", len(early), count, shown)
     if clips is not None:
         absent = clips - {query["clip_uid"] for query in flattened.queries}
         if absent:

@@ -118,6 +118,15 @@ def test_queries_that_cannot_be_searched_are_kept_and_named(changed: Json, doubt
     assert found.doubtful == ([f"clip c1, annotation 0, query set 1 (val_0000000000): {doubt}"] if doubt else [])
 
 
+def test_queries_before_their_crop_are_named_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    early = query_set(query_frame=50, visual_crop=box(50))
+    (tmp_path / "vq_val.json").write_text(json.dumps(export(query_set(), early, query_set(visual_crop=box(80)))))
+    with caplog.at_level(logging.INFO):
+        found = process.process(tmp_path / "vq_val.json", "val", tmp_path / "annot.json")
+    assert len(found.queries) == 3 and found.doubtful == []
+    assert "2 of 3 queries are before their crop, which is no mistake: val_0000000001, val_0000000002" in caplog.text
+
+
 def test_a_clip_shorter_than_its_annotation_is_told_by_its_frames() -> None:
     (flat,) = annotations.flatten(export(query_set()), "val").queries
     query = annotations.Query.model_validate(flat)
