@@ -7,10 +7,13 @@ segments, clips of 2048 + 2048 numbers, 30 words × 300, a joint space of 6144. 
 m2e2_train_milo_eval_coref_multi.py does with the loader and the loss it uses: a .npy file per segment and two per video
 read anew for each of the 36 pairs, tensors of them made in the processes of a DataLoader, gating by concatenation and GLU,
 the positives of MIL-NCE by an identity matrix, Adam with its defaults, the loss fetched after every step. Ours is
-coref.train.MILO in training.loop. Both use the same number of CPU threads; turns alternate; ratios are of medians.
+coref.train.MILO in training.loop. Both use the same number of CPU threads and live in processes of their own (the
+workers that a DataLoader forks would slow down whoever shares its process). A turn is an epoch, so that all of the plain
+loop's loading falls into its turn; turns alternate; ratios are of medians.
 """
 
 import json
+import multiprocessing
 import os
 import platform
 import random
@@ -19,6 +22,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Annotated
 
@@ -226,35 +230,57 @@ def ours(folder: Path, inputs: Inputs, precision: str) -> Callable[[int], None]:
     return steps
 
 
+def serve(pipe: Connection, program: str, folder: Path, threads: int, workers: int) -> None:
+    """In a process of its own: answer every number of steps with the seconds they took, until there are no more."""
+    if program == "plain fp32":
+        torch.set_num_threads(threads)
+        answer(pipe, plain(folder, workers))
+        return
+    device.deterministic(threads)
+    paths = [folder / f"{name}.hdf5" for name in ("resnet152", "resnext101")]
+    data = Coref.model_validate({"data": {"look_window": WINDOW}}).data
+    files_ = (folder / "captions.json", folder / "annotations.json", folder / "objects.hdf5", paths)
+    with Inputs(*files_, folder / "words.safetensors", data) as inputs:
+        answer(pipe, ours(folder, inputs, program.removeprefix("ours ")))
+
+
+def answer(pipe: Connection, run: Callable[[int], None]) -> None:
+    while count := pipe.recv():
+        start = time.perf_counter()
+        run(count)
+        pipe.send(time.perf_counter() - start)
+
+
 def main(
     out: Annotated[Path, typer.Option(help="JSON to write")],
     videos: Annotated[int, typer.Option(help="generated videos")] = 12,
-    turns: Annotated[int, typer.Option(help="of each program")] = 5,
-    steps: Annotated[int, typer.Option(help="per turn")] = 3,
+    turns: Annotated[int, typer.Option(help="epochs of each program")] = 5,
     threads: Annotated[int, typer.Option(help="of the CPU")] = os.cpu_count() or 1,
     precision: Annotated[str, typer.Option(help="of ours; the plain loop's is fp32")] = "fp32",
     workers: Annotated[int, typer.Option(help="processes of the plain loop's DataLoader")] = os.cpu_count() or 1,
 ) -> None:
     """Take turns, print and write seconds per step and ratios."""
-    device.deterministic(threads)
+    programs = (f"ours {precision}", "plain fp32")
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         generate(folder, videos)
-        paths = [folder / f"{name}.hdf5" for name in ("resnet152", "resnext101")]
-        data = Coref.model_validate({"data": {"look_window": WINDOW}}).data
-        files_ = (folder / "captions.json", folder / "annotations.json", folder / "objects.hdf5", paths)
-        with Inputs(*files_, folder / "words.safetensors", data) as inputs:
-            name = f"ours {precision}"
-            programs = {name: ours(folder, inputs, precision), "plain fp32": plain(folder, workers)}
-            seconds: dict[str, list[float]] = {name: [] for name in programs}
-            for turn in range(turns + 1):
-                for program, run in programs.items():
-                    time.sleep(2)  # the loader's processes of the plain loop fill their queue after its turn
-                    start = time.perf_counter()
-                    run(steps)
-                    if turn:  # the first one warms up
-                        seconds[program].append((time.perf_counter() - start) / steps)
-                        print(f"turn {turn} {program}: {seconds[program][-1]:.3f} s per step", flush=True)
+        context = multiprocessing.get_context("spawn")
+        pipes, processes = {}, []
+        for program in programs:
+            pipes[program], theirs = context.Pipe()
+            processes.append(context.Process(target=serve, args=(theirs, program, folder, threads, workers)))
+            processes[-1].start()
+        for turn in range(turns + 1):
+            for program, pipe in pipes.items():
+                pipe.send(videos)
+                needed = pipe.recv() / videos
+                if turn:  # the first one warms up
+                    seconds[program].append(needed)
+                    print(f"turn {turn} {program}: {needed:.3f} s per step", flush=True)
+        for pipe, process in zip(pipes.values(), processes, strict=True):
+            pipe.send(0)
+            process.join()
     medians = {program: statistics.median(values) for program, values in seconds.items()}
     ratios = {name: round(medians["plain fp32"] / value, 2) for name, value in medians.items() if name != "plain fp32"}
     result = {
