@@ -11,7 +11,6 @@ stands for it (core/files.py, is_whole) until it is restored, that is, fetched a
 import json
 import logging
 import os
-import secrets
 from collections import Counter
 from collections.abc import Container, Mapping
 from pathlib import Path
@@ -112,7 +111,7 @@ def _point(artefact: Path, aside: Path) -> None:
     target = os.path.relpath(aside, artefact.parent)
     if artefact.is_symlink() and str(artefact.readlink()) == target:
         return
-    temporary = artefact.with_name(f".{secrets.token_hex(4)}-{artefact.name}{files.PARTIAL}")
+    temporary = files.partial_name(artefact)
     temporary.symlink_to(target)
     os.replace(temporary, artefact)
     files.fsync_folder(artefact.parent)

@@ -1,10 +1,13 @@
 """Data → files that are either whole under their final name or not there at all."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
+import re
 import secrets
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,18 +15,22 @@ from typing import Any
 from pipeline_lib.core.errors import UserError
 
 PARTIAL = ".partial"  # suffix of a file being written; the name starts with a dot too
+_PARTIAL_NAME = re.compile(
+    rf"\.(?P<host>[0-9a-f]{{8}})(?P<process>[0-9a-f]{{8}})[0-9a-f]{{4}}-.*{re.escape(PARTIAL)}", re.S
+)
 
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success fsync it and rename it to `path`, on error remove it.
 
-    The temporary name keeps the suffixes of `path` in front of `.partial`, because some writers choose their format by it.
+    What killed processes left in the folder is removed at its first use by this process.
     """
     path = Path(path)
     if not path.parent.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{secrets.token_hex(4)}-{path.name}{PARTIAL}"
+    _remove_abandoned(path.parent)
+    temporary = partial_name(path)
     try:
         yield temporary
         with open(temporary, "rb") as stream:
@@ -33,6 +40,46 @@ def atomic(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def partial_name(path: Path) -> Path:
+    """A new name beside `path` to write under: «.», this host, process and a random number, «-», the name, «.partial».
+
+    The suffixes of `path` stay in front of `.partial`, because some writers choose their format by them.
+    """
+    return path.with_name(f".{_host()}{os.getpid():08x}{secrets.token_hex(2)}-{path.name}{PARTIAL}")
+
+
+def partials_of(path: Path) -> list[Path]:
+    """What writers of `path`, alive or dead, have under temporary names."""
+    with os.scandir(path.parent) as entries:
+        names = [entry.name for entry in entries if entry.name.endswith(f"-{path.name}{PARTIAL}")]
+    return [path.with_name(name) for name in names if re.fullmatch(r"\.[0-9a-f]+", name.split("-", 1)[0])]
+
+
+@functools.cache
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+@functools.lru_cache(4096)
+def _remove_abandoned(folder: Path) -> None:
+    """Delete files that processes of this host were writing in `folder` when they died."""
+    for entry in os.scandir(folder):
+        found = _PARTIAL_NAME.match(entry.name)
+        if found and found["host"] == _host() and not _alive(int(found["process"], 16)) and entry.is_file():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(entry.path)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
 
 
 def fsync_folder(folder: Path) -> None:

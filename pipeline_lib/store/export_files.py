@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +29,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise UserError(f"{path} exists and is not an empty folder; delete it or give another one")
     with _exclusive(path):
-        temporary = path.parent / f".{secrets.token_hex(4)}-{path.name}{files.PARTIAL}"
+        temporary = files.partial_name(path)
         temporary.mkdir()
         try:
             yield temporary
@@ -46,12 +45,8 @@ def _exclusive(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path.parent / f".{path.name}.lock", timeout=0):
-            for leftover in path.parent.glob(f".????????-{_literal(path.name)}{files.PARTIAL}"):
+            for leftover in files.partials_of(path):
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
             yield
     except Timeout:
         raise UserError(f"another process writes {path}; wait for it or end it") from None
-
-
-def _literal(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)

@@ -126,7 +126,7 @@ def _receipt(future: "Future[Receipt]", to: Path) -> int:
 
 def _clean(product: Product, clip_uid: str) -> None:
     """Remove what a killed run of this shard left half done of a clip; the shard's lock is held."""
-    for path in product.out.glob(f".????????-{clip_uid}{product.suffix}{files.PARTIAL}"):
+    for path in files.partials_of(product.out / f"{clip_uid}{product.suffix}"):
         if path.is_dir():
             shutil.rmtree(path)
         else:

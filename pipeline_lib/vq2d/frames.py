@@ -2,7 +2,6 @@
 
 import logging
 import os
-import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +55,7 @@ class FrameFolders:
         clip, folder = self._clip(clip_uid), self.out / clip_uid
         seconds = worker.probe(clip).duration
         pattern, first = NAMING[self.options.naming]
-        temporary = self.out / f".{secrets.token_hex(4)}-{clip_uid}{files.PARTIAL}"
+        temporary = files.partial_name(self.out / clip_uid)
         temporary.mkdir(parents=True)
         try:
             receipt: clip_loop.Receipt = worker.call(

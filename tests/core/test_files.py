@@ -1,4 +1,6 @@
 import json
+import os
+import subprocess
 
 import pytest
 
@@ -30,6 +32,22 @@ def test_partials_of_a_killed_writer_are_found(tmp_path):
     (tmp_path / "x.npy").write_text("whole")
     files.remove_partials(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+
+
+def test_what_a_dead_process_was_writing_goes_and_what_a_living_one_writes_stays(tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    path = tmp_path / "0001.parquet"
+    mine = files.partial_name(path)
+    process = f"{os.getpid():08x}"
+    dead = mine.with_name(mine.name.replace(process, f"{gone.pid:08x}", 1))
+    elsewhere = mine.with_name(f".ffffffff{gone.pid:08x}0000-{path.name}{files.PARTIAL}")
+    for half in (mine, dead, elsewhere):
+        half.write_text("half")
+    assert sorted(files.partials_of(path)) == sorted([mine, dead, elsewhere])
+    assert files.partials_of(tmp_path / "1.parquet") == []
+    files.write_text(tmp_path / "other.txt", "whole")
+    assert {entry.name for entry in tmp_path.iterdir()} == {mine.name, elsewhere.name, "other.txt"}
 
 
 def test_json_is_strict_and_canonical(tmp_path):
