@@ -26,7 +26,7 @@ import scale_parts as parts
 
 from pipeline_lib.core import files
 
-PARTS = ("plan", "rerun", "ledgers", "status", "loop", "merge", "read", "split")
+PARTS = ("plan", "rerun", "ledgers", "status", "loop", "merge", "read", "split", "master")
 
 
 def alone(folder: Path, work: str, *values: object) -> dict[str, Any]:
@@ -76,9 +76,13 @@ def measure(part: str, folder: Path, videos: int, shards: int, repeats: int) -> 
             "only syncs": best([alone(folder, "syncs", synced) for _ in range(repeats)]),
             "limits": {"ms an item": 1.0},
         }
+    if part == "master":
+        return best([alone(folder, "merge_texts", max(videos // 50, 1)) for _ in range(repeats)])
     if part == "merge":
         layouts = {"flat": 1, "a dataset per video": 0}
-        return {name: best([alone(folder, "merge", flat) for _ in range(repeats)]) for name, flat in layouts.items()}
+        return {
+            name: best([alone(folder, "merge_stage", flat) for _ in range(repeats)]) for name, flat in layouts.items()
+        }
     if part == "split":
         return {"flat file to tars": best([alone(folder, "split_into_tars") for _ in range(repeats)])}
     return {
@@ -118,8 +122,8 @@ def run(wanted: list[str], out: Path | None, place: Path, videos: int, shards: i
     if merged or {"ledgers", "status"} & set(wanted):
         parts.make_stage(place, videos, shards, artefacts=merged)
     if {"read", "split"} & set(wanted) and "merge" not in wanted:
-        parts.merge(place, 1)
-        parts.merge(place, 0)
+        parts.merge_stage(place, 1)
+        parts.merge_stage(place, 0)
     for part in wanted:
         before = os.getloadavg()[0]
         found = measure(part, place, videos, shards, repeats)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import plan
 
+from pipeline_lib.collect.master import merge
 from pipeline_lib.core import files, ids, ledger, survey
 from pipeline_lib.core.items import Items
 from pipeline_lib.core.ledger import OK, Row
@@ -157,7 +158,7 @@ def syncs(folder: Path, items: int) -> dict[str, float]:
     return {"seconds": seconds, "items": items, "ms an item": 1e3 * seconds / items}
 
 
-def merge(folder: Path, flat: int) -> dict[str, float]:
+def merge_stage(folder: Path, flat: int) -> dict[str, float]:
     """The stage in one HDF5."""
     out = folder / STORE[bool(flat)]
     out.unlink(missing_ok=True)
@@ -183,3 +184,29 @@ def split_into_tars(folder: Path) -> dict[str, float]:
     out = folder / f"tars-{os.getpid()}"
     found = splitting.split(folder / STORE[True], out, splitting.Format.WEBDATASET)
     return {"videos": found, "tars": len(list(out.iterdir()))}
+
+
+def merge_texts(folder: Path, videos: int) -> dict[str, float]:
+    """vid2article_master_not_filtered.json of films with an article of 2 kB and 100 captions of 40 letters each."""
+    folder = folder / f"texts-{os.getpid()}"
+    text = "the president of the council speaks to a crowd on the main square of the old town "
+    for stage in ("articles", "captions"):
+        items = Items(SPEC, folder / stage / "0000.parquet", ".json")
+        rows = []
+        with items.exclusive():
+            for i in range(videos):
+                name, said = f"{i:011d}", (2 * text)[i % len(text) :][:40]
+                entry = {"article": said * 45, "title": said, "duration": 300.0, "url": f"https://example.org/{name}"}
+                if stage == "captions":
+                    entry = {
+                        "captions": [{"start": 3.0 * j, "duration": 3.0, "text": f"{j} {said}"} for j in range(100)]
+                    }
+                path = items.folder / f"{name}.json"
+                path.write_text(json.dumps(entry))
+                rows.append(Row(name, OK, None, None, f"{items.prefix}/{path.name}", 1, path.stat().st_size))
+        ledger.write(folder / stage / "0000.parquet", rows)
+    out = folder / "master.json"
+    began, cpu = time.perf_counter(), time.process_time()
+    files.write_json(out, merge([folder / "articles", folder / "captions"], 1))
+    found = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu, "videos": videos}
+    return {**found, "kB a video": out.stat().st_size / 1e3 / videos}

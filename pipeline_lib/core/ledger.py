@@ -102,7 +102,7 @@ def read_shards(folder: Path, shards: int) -> dict[str, Row]:
     with _uncollected():
         for index in range(shards):
             rows.update(read(Path(folder) / f"{shard_name(index)}.parquet"))
-        return dict(sorted(rows.items()))
+        return {video_id: rows[video_id] for video_id in sorted(rows)}
 
 
 def root(path: Path) -> Path:
