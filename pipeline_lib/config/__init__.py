@@ -11,6 +11,7 @@ from pipeline_lib.config.clean import DueDiligence, Duplicates
 from pipeline_lib.config.collect import Local, SourceOptions
 from pipeline_lib.config.coref import Coref
 from pipeline_lib.config.features import Features, Weights
+from pipeline_lib.config.moments import Moments
 from pipeline_lib.config.retrieval import Retrieval
 from pipeline_lib.config.text import Text
 from pipeline_lib.config.video import Frames, Video
@@ -40,6 +41,7 @@ class Config(Section):
     text: Text = Text()
     coref: Coref = Coref()
     retrieval: Retrieval = Retrieval()
+    moments: Moments = Moments()
     vq2d: VQ2D = VQ2D()
 
     @model_validator(mode="after")
@@ -93,6 +95,7 @@ def _files(config: Config) -> list[tuple[str, str]]:
         ("source.query_file", config.source.query_file),
         *(_local(config.source.local) if config.source.kind == "local" else ()),
         *_retrieval(config.retrieval),
+        *_moments(config.moments),
         *(_vq2d(config.vq2d) if config.vq2d.source == "ego4d" else ()),
     ]
     return [(key, path) for key, path in named if path]
@@ -115,6 +118,16 @@ def _retrieval(retrieval: Retrieval) -> list[tuple[str, str | None]]:
         ]
         named += [(f"retrieval.{name}.features", path) for path in split.features]
     return named
+
+
+def _moments(moments: Moments) -> list[tuple[str, str | None]]:
+    """Files of a published dataset, and what else is named."""
+    return [
+        ("moments.annotations", moments.annotations),
+        *(("moments.features", path) for path in moments.features),
+        *((f"moments.data.{key}", getattr(moments.data, key)) for key in ("vocabulary", "words")),
+        ("moments.model.pretrained", moments.model.pretrained),
+    ]
 
 
 def _vq2d(vq2d: VQ2D) -> list[tuple[str, str | None]]:

@@ -42,11 +42,16 @@ class Encoder:
             left, right = line.split()
             self._merges[ids[left], ids[right]] = new
             ids[left + right] = new
+        self._symbols = {i: symbol for symbol, i in ids.items()}
         self._words, self._pieces = _Memory(self._word), _Memory(self._piece)
 
     def __call__(self, text: str) -> list[int]:
         """Ids of a text, cleaned as CLIP does: ftfy, HTML entities twice, white space collapsed, lower case."""
         return list(itertools.chain.from_iterable(map(self._pieces.__getitem__, clean(text).split(" "))))
+
+    def symbol(self, token: int) -> str:
+        """What a token stands for, without the mark of a word's end; bytes beyond ASCII as GPT-2 writes them."""
+        return self._symbols[token].removesuffix("</w>")
 
     def _piece(self, text: str) -> tuple[int, ...]:
         return tuple(itertools.chain.from_iterable(map(self._words.__getitem__, _TOKEN.findall(text))))

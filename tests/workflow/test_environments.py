@@ -30,7 +30,7 @@ CONDA = {
 }
 #: Name on conda-forge → on PyPI, where they differ.
 PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
-OPTIONAL = {"dateutil", "torchcodec", "faster-whisper", "spacy"}
+OPTIONAL = {"dateutil", "torchcodec", "faster-whisper", "spacy", "nltk"}
 STANDARD = set(sys.stdlib_module_names)
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
