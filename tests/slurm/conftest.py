@@ -12,8 +12,6 @@ from workflow_project import Project
 
 #: Quick checks; a cluster that many people use would not thank us.
 QUICK = {
-    "jobs": 6,
-    "max-jobs-per-second": 10,
     "latency-wait": 15,
     "seconds-between-status-checks": 2,
     "slurm-init-seconds-before-status-checks": 2,
