@@ -25,7 +25,7 @@ from pipeline_lib.config.video import Frames
 from pipeline_lib.core import files, ledger
 from pipeline_lib.core.ledger import OK, Row
 from pipeline_lib.coref import report
-from pipeline_lib.coref.report import Place
+from pipeline_lib.report.assets import Place
 from pipeline_lib.video.decode import Frame
 from pipeline_lib.video.frames import store
 

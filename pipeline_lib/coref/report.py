@@ -3,13 +3,9 @@
 Pictures stand in the page itself or, when they are many, in a folder beside it: coref_report_assets/<sha256>.jpg.
 """
 
-import contextlib
-import hashlib
 import logging
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,56 +21,16 @@ from pipeline_lib.coref.names import WITH, WITHOUT
 from pipeline_lib.coref.predictions import Predictions
 from pipeline_lib.coref.report_view import Shown, View, summary, video_view
 from pipeline_lib.coref.strips import key_times
-from pipeline_lib.report import page, pictures
+from pipeline_lib.report import page
+from pipeline_lib.report.assets import Assets, Place
 from pipeline_lib.report.stills import Stills
 from pipeline_lib.store.reader import ObjectFile
 
 log = logging.getLogger(__name__)
 
-INLINE_BYTES = 12_000_000  # of pictures in the page itself; more go to a folder
 NAMES = {WITHOUT: "without proposals", WITH: "with proposals"}
 COUNTED = ("Clips", "Split", "Videos", "Threshold", "Correct", "False positives", "False negatives")
 COLUMNS = (*COUNTED, "Precision", "Recall", "F1")
-
-
-class Place(StrEnum):
-    """Where the pictures go."""
-
-    AUTO = "auto"
-    INLINE = "inline"
-    FOLDER = "folder"
-
-
-class Assets:
-    """JPEG bytes → what an <img> points to; a folder keeps equal pictures once."""
-
-    def __init__(self, out: Path, contents: Iterable[bytes], place: Place) -> None:
-        """`contents` are the pictures of the page, each as often as it is shown: their size decides for Place.AUTO."""
-        size = sum(map(len, contents))
-        self.folder = out.with_name(f"{out.stem}_assets")
-        self.inline = place is Place.INLINE or (place is Place.AUTO and size <= INLINE_BYTES)
-        self._written: set[str] = set()
-
-    def src(self, content: bytes) -> str:
-        """The picture as a data: URI, or its file, which is written at once."""
-        if self.inline:
-            return pictures.data_uri(content)
-        name = f"{hashlib.sha256(content).hexdigest()}.jpg"
-        if name not in self._written and not (self.folder / name).exists():  # the name says the content
-            with files.atomic(self.folder / name) as temporary:
-                temporary.write_bytes(content)
-        self._written.add(name)
-        return f"{self.folder.name}/{name}"
-
-    def tidy(self) -> None:
-        """Remove pictures of an earlier page, and nothing else."""
-        if not self.folder.is_dir():
-            return
-        for path in self.folder.iterdir():
-            if re.fullmatch(r"[0-9a-f]{64}\.jpg", path.name) and path.name not in self._written:
-                path.unlink()
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()  # only if it is empty
 
 
 def show(

@@ -1,4 +1,4 @@
-"""Ledgers of stored frames, or of videos → small pictures of a video at a few times."""
+"""Ledgers of stored frames, ledgers of videos, or a folder of video files → small pictures of a video at a few times."""
 
 import io
 import json
@@ -13,11 +13,13 @@ from PIL import Image
 from pipeline_lib.config.video import Frames, Video
 from pipeline_lib.core import ledger
 from pipeline_lib.core.errors import ItemError, UserError, one_line
-from pipeline_lib.core.ledger import Row
+from pipeline_lib.core.ledger import OK, Row
 from pipeline_lib.report.pictures import jpeg
 from pipeline_lib.video.decode import Frame
 from pipeline_lib.video.frames import INDEX, sampling
 from pipeline_lib.video.worker import Worker
+
+SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v")  # of video files in a plain folder
 
 
 class Still(NamedTuple):
@@ -32,7 +34,8 @@ class Stills:
     """Pictures from stored frames where there are any, else decoded from the videos.
 
     Args:
-        frames, videos: folders of ledgers; None where there are none.
+        frames: folder of ledgers; None where there is none.
+        videos: the same, or a folder of video files that are called by their ids.
         every: seconds between the frames to choose from when a video is decoded.
         max_side: of the pictures, in pixels.
     """
@@ -40,7 +43,9 @@ class Stills:
     def __init__(
         self, frames: Path | None, videos: Path | None, video: Video, every: float = 3.0, max_side: int = 320
     ) -> None:
-        self._frames, self._videos = _rows(frames), _rows(videos)
+        self._frames = _rows(frames)
+        plain = _files(videos)
+        self._videos = _rows(videos) if plain is None else plain
         self._sampling = sampling(Frames(every=every, max_side=max(max_side, 32)), video.decoder)
         self._worker = Worker(video.limits)
         self._max_side = max_side
@@ -124,12 +129,29 @@ def _rows(folder: Path | None) -> dict[str, tuple[Path, Row]]:
     """{video id: (work folder, row)} over all ledgers of a stage."""
     if folder is None:
         return {}
-    paths = sorted(path for path in Path(folder).glob("*.parquet") if path.stem.isdigit())
+    paths = _ledgers(folder)
     if not paths:
         raise UserError(
-            f"{folder} holds no ledgers (0000.parquet, …); give the folder of the stage, <work>/frames or <work>/videos"
+            f"{folder} holds no ledgers (0000.parquet, …); give the folder of the stage, <work>/frames or <work>/videos, "
+            "or for videos a folder of their files (.mp4, …)"
         )
     return {video_id: (ledger.root(path), row) for path in paths for video_id, row in ledger.read(path).items()}
+
+
+def _ledgers(folder: Path) -> list[Path]:
+    return sorted(path for path in Path(folder).glob("*.parquet") if path.stem.isdigit())
+
+
+def _files(folder: Path | None) -> dict[str, tuple[Path, Row]] | None:
+    """{video id: (folder, row)} of a folder of video files, by name with and without suffix; None if it has none."""
+    if folder is None or _ledgers(folder):
+        return None
+    found = {}
+    for path in sorted(Path(folder).glob("*"), reverse=True):  # of several with one stem the first
+        if path.suffix.lower() in SUFFIXES and path.is_file():
+            for name in (path.stem, path.name):
+                found[name] = Path(folder), Row(name, OK, artefact=path.name)
+    return found or None
 
 
 def _artefact(rows: dict[str, tuple[Path, Row]], video_id: str) -> tuple[Path | None, str]:

@@ -5,7 +5,7 @@ import pytest
 from report_case import TITLE, work
 
 from pipeline_lib.coref import report
-from pipeline_lib.coref.report import Place
+from pipeline_lib.report.assets import Place
 
 pytestmark = pytest.mark.slow
 

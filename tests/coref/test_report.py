@@ -13,9 +13,9 @@ from report_case import TITLE, predictions, work
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref import report
 from pipeline_lib.coref.predictions import Counts, Predictions, read
-from pipeline_lib.coref.report import Place
 from pipeline_lib.coref.report_view import Shown, video_view
 from pipeline_lib.coref.strips import chosen, driver, key_times, strengths
+from pipeline_lib.report.assets import Place
 
 
 @pytest.fixture

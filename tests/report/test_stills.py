@@ -84,6 +84,19 @@ def test_a_film_that_is_none(folder):
     assert found == {} and reason
 
 
+def test_a_plain_folder_of_videos(tmp_path, video):
+    for name in ("film.avi.mp4", "other.MKV", "notes.txt"):
+        (tmp_path / name).symlink_to(video)
+    with Stills(None, tmp_path, Video(), every=1.0) as stills:
+        assert stills.of("film.avi", [1.0])[0][1.0].size == (64, 48)
+        assert stills.of("film.avi.mp4", [1.0])[0][1.0].size == (64, 48)
+        assert stills.of("other", [1.0])[1] == ""
+        for video_id in ("notes", "notes.txt", "../film.avi.mp4", str(video)):
+            assert stills.of(video_id, [1.0]) == ({}, "neither stored frames nor the video are at hand")
+
+
 def test_a_folder_without_ledgers(tmp_path):
     with pytest.raises(UserError, match=r"holds no ledgers.*<work>/frames"):
         Stills(tmp_path, None, Video())
+    with pytest.raises(UserError, match=r"holds no ledgers.*<work>/videos"):
+        Stills(None, tmp_path, Video())
