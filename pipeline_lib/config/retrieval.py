@@ -108,7 +108,7 @@ class Retrieval(Section):
         ["s3d"], min_length=1, description="of the pipeline's own videos, side by side"
     )
     lexicon: str | None = Field(
-        None, description="known verbs and nouns of the pipeline's own captions, JSON; null: the demo's"
+        None, description="known verbs and nouns of the captions, JSON; null: those of the demo, if it is the source"
     )
     train: RetrievalSplit = RetrievalSplit()
     val: RetrievalSplit = RetrievalSplit()

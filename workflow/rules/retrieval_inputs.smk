@@ -2,7 +2,8 @@
 
 RETRIEVAL = config["retrieval"]
 OWN = RETRIEVAL["dataset"] == "captions"  # this pipeline's videos, not files of a published dataset
-LEXICON = RETRIEVAL["lexicon"] or ("<work>/retrieval/lexicon.json" if OWN else None)
+DEMO = config["source"]["kind"] == "demo"  # whose words are known; those of other films have to be given
+LEXICON = RETRIEVAL["lexicon"] or ("<work>/retrieval/lexicon.json" if OWN and DEMO else None)
 LOSSES = RETRIEVAL["evaluation"]["losses"]
 RETRIEVAL_GRAPHS = RETRIEVAL["role_graphs"] or "<work>/retrieval/role_graphs.json"
 RETRIEVAL_FEATURES = {
@@ -13,6 +14,11 @@ RETRIEVAL_FEATURES = {
 
 def retrieval_files(split):
     """Options of pipeline_lib.retrieval.prepare → the files that a split is made from."""
+    if OWN and LEXICON is None:
+        raise WorkflowError(
+            "retrieval by captions needs to know which words are verbs and nouns; give retrieval.lexicon, a file "
+            '{"verbs": {class: [word, ...]}, "nouns": {...}}: docs/retrieval.md'
+        )
     if OWN:
         captions = "<work>/vid2article_master_filtered.json"
         return {"captions": captions, "annotations": "<work>/annotations.json", "lexicon": LEXICON}
