@@ -91,7 +91,7 @@ class Decoder(nn.Module):
             anchors: (Q, 2), centre and width before the sigmoid.
         """
         n, d = len(rows), rows.shape[-1]
-        anchor = anchors.float().sigmoid()[None]
+        anchor = anchors.sigmoid()[None]
         x = rows.new_zeros(n, len(anchors), d)
         states, starts, start = [], [], anchor
         for i, layer in enumerate(self.layers):
@@ -104,6 +104,6 @@ class Decoder(nn.Module):
             states.append(self.norm(x))
             starts.append(start.expand(n, -1, -1))
             if i < len(self.layers) - 1:
-                start = (self.bbox_embed(x).float() + inverse_sigmoid(anchor)).sigmoid()
+                start = (self.bbox_embed(x) + inverse_sigmoid(anchor)).sigmoid()
                 anchor = start.detach()
         return torch.stack(states), torch.stack(starts)

@@ -30,9 +30,9 @@ def terms(outputs: Outputs, batch: Batch, options: Loss) -> dict[str, Tensor]:
     if targets is None or found is None:
         raise ValueError("a batch without targets has no loss")
     *earlier, last = zip(outputs.logits, outputs.spans, strict=True)
-    terms, error = matched(*last, targets, options)
+    terms = matched(*last, targets, options)
     for i, layer in enumerate(earlier if options.auxiliary else ()):
-        terms |= {f"{name}_{i}": value for name, value in matched(*layer, targets, options)[0].items()}
+        terms |= {f"{name}_{i}": value for name, value in matched(*layer, targets, options).items()}
     mask = batch.video_mask[batch.of_video]
     terms["loss_saliency"] = saliency.loss(
         outputs.saliency,
@@ -43,11 +43,10 @@ def terms(outputs: Outputs, batch: Batch, options: Loss) -> dict[str, Tensor]:
         (targets.positive, targets.negative),
         options,
     )
-    logged = {"class_error": error}
     if found.logits is not None:
         terms["loss_rec_fw"] = words(found.logits, targets.labels, batch.words_mask, options.smoothing)
         right = (found.logits.argmax(-1) == targets.labels) & batch.words_mask
-        logged["rec_fw_acc"] = right.sum() / batch.words_mask.sum().clamp(min=1)
+        terms["rec_fw_acc"] = right.sum() / batch.words_mask.sum().clamp(min=1)
     if found.words.shape[1] > batch.words_mask.shape[1]:  # a reconstructed sentence stands in front
         terms["loss_rec_ss"] = sentences(found, targets, batch.groups, options)
     weights = {
@@ -58,25 +57,26 @@ def terms(outputs: Outputs, batch: Batch, options: Loss) -> dict[str, Tensor]:
         "loss_rec_fw": options.recfw_coef,
         "loss_rec_ss": options.recss_coef,
     }
-    total = torch.stack([value * weights[name.rstrip("_0123456789")] for name, value in terms.items()]).sum()
-    return {"loss": total, **terms, **logged}
+    counted = {name: weights.get(name.rstrip("_0123456789")) for name in terms}
+    total = torch.stack([terms[name] * weight for name, weight in counted.items() if weight is not None]).sum()
+    return {"loss": total, **terms}
 
 
-def matched(logits: Tensor, predicted: Tensor, targets: Targets, options: Loss) -> tuple[dict[str, Tensor], Tensor]:
-    """Terms of one decoder layer, logits and spans (n, Q, 2), and how many percent of matched spans look like background."""
+def matched(logits: Tensor, predicted: Tensor, targets: Targets, options: Loss) -> dict[str, Tensor]:
+    """Terms of one decoder layer, logits and spans (n, Q, 2); class_error: percent of matched ones that look like background."""
     pairs = match(logits, predicted, targets.moments, targets.moments_mask, options)
     one, moment = predicted[pairs.query, pairs.span], targets.moments[pairs.query, pairs.moment]
     count = max(len(one), 1)
     classes = torch.full(logits.shape[:2], BACKGROUND, device=logits.device)
     classes[pairs.query, pairs.span] = FOREGROUND
     weight = logits.new_tensor([1.0, options.eos_coef])
-    terms = {
+    wrong = logits[pairs.query, pairs.span].argmax(-1) != FOREGROUND
+    return {
         "loss_span": (one - spans.centred(moment)).abs().sum() / (2 * count),
         "loss_giou": (1 - spans.giou(spans.ends(one), moment)).sum() / count,
         "loss_label": F.cross_entropy(logits.transpose(1, 2), classes, weight, reduction="none").mean(),
+        "class_error": 100 * wrong.sum() / count,
     }
-    wrong = logits[pairs.query, pairs.span].argmax(-1) != FOREGROUND
-    return terms, 100 * wrong.sum() / count
 
 
 def words(logits: Tensor, labels: Tensor, mask: Tensor, smoothing: float) -> Tensor:

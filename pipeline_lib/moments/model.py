@@ -63,7 +63,7 @@ class SentenceReconstruction(nn.Module):
     def forward(self, rows: Tensor, mask: Tensor, hidden: Tensor | None) -> Tensor:
         """Rows (n, L, d) → sentences (n, d) of length 1."""
         token = self.masked_sent_token.expand(len(rows), 1, -1)
-        return F.normalize(self.recon_trans(token, rows, mask, hidden=hidden)[:, 0].float(), dim=-1)
+        return F.normalize(self.recon_trans(token, rows, mask, hidden=hidden)[:, 0], dim=-1)
 
 
 class Rows(NamedTuple):
@@ -135,7 +135,7 @@ class Net(nn.Module):
         states, anchors = self.transformer.decoder(self.query_embed.weight, memory.rows, rows.mask, rows.position)
         return Outputs(
             logits=self.class_embed(states).float(),
-            spans=(self.span_embed(states).float() + inverse_sigmoid(anchors)).sigmoid(),
+            spans=(self.span_embed(states) + inverse_sigmoid(anchors)).sigmoid(),
             saliency=self._saliency(memory),
             reconstruction=None if batch.targets is None else self._reconstruct(batch.targets, rows, words, expanded),
         )

@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 def sines(places: Tensor, dimension: int) -> Tensor:
     """Places (…) in radians → (…, dimension): sin and cos in turns, wavelengths from 2π to 2π · 10⁴."""
-    exponent = 2 * (torch.arange(dimension, device=places.device) // 2).float() / dimension
-    angles = places.float()[..., None] / 10000**exponent
+    exponent = 2 * (torch.arange(dimension, device=places.device) // 2) / dimension
+    angles = places[..., None] / 10000**exponent
     return torch.stack((angles[..., 0::2].sin(), angles[..., 1::2].cos()), -1).flatten(-2)
 
 
 def of_rows(mask: Tensor, dimension: int) -> Tensor:
     """Rows of videos, mask (V, L) → (V, L, dimension); a video's rows share one turn, whatever its length."""
-    count = mask.cumsum(1, dtype=torch.float32)
+    count = mask.cumsum(1, dtype=torch.get_default_dtype())
     return sines(count / (count[:, -1:] + 1e-6) * (2 * math.pi), dimension)
 
 
