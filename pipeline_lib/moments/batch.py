@@ -20,7 +20,7 @@ class Targets(NamedTuple):
     labels: Tensor  # (n, Lw) int64: class of each word for masked-word reconstruction
     unknown: Tensor  # (n, Lw) bool: words without a class of their own, replaced by a learned vector
     masked: Tensor  # (n, Lw) bool: words to be reconstructed
-    others: Tensor  # (n,) int64: a query of another group for each query, whose words don't fit the video
+    others: Tensor  # (n,) int64: a query of another group for each query, whose words don't fit the video; -1: there is none
 
 
 class Batch(NamedTuple):
