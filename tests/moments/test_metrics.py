@@ -1,6 +1,7 @@
 """R1, mIoU and mAP: small cases worked out by hand, peculiar input, and equality with the plain definitions on random input."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import plain_moments as plain
@@ -8,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline_lib.annotations import datasets
+from pipeline_lib.annotations.datasets import Dataset
 from pipeline_lib.annotations.moment import Moment
 from pipeline_lib.config.moments_evaluation import MomentsEvaluation
 from pipeline_lib.core.errors import UserError
@@ -256,3 +259,23 @@ def test_resamples_without_a_range_do_not_spoil_its_interval() -> None:
     gold = [moment(1, (0, 5), vid="a"), moment(2, (0, 20), vid="b")]
     report = metrics.evaluate([predicted(1, (0, 5, 1), vid="a")], gold, MomentsEvaluation(bootstrap=50))
     assert report["ranges"]["short"]["R1@0.5"] == {"value": 100.0, "ci95": [100.0, 100.0]}
+
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+@pytest.mark.parametrize("dataset", Dataset)
+def test_the_gold_moments_of_published_data_measure_perfectly(dataset: Dataset) -> None:
+    split = {"qvhighlights": "val", "charades_cd": "test_ood", "charades_cg": "novel_word"}.get(dataset, "test")
+    if not (DATA / dataset / datasets.splits(dataset)[split]).is_file():
+        pytest.skip(f"needs ../shared/data/{dataset}, which is not published here")
+    gold = datasets.read(dataset, DATA / dataset, split)
+    found = [
+        Prediction(one.query_id, "", one.video_id, np.c_[np.array(one.windows), np.zeros(len(one.windows))])
+        for one in gold
+    ]
+    report = metrics.evaluate(found, gold, MomentsEvaluation(bootstrap=0, top=50))
+    assert {value["value"] for key, value in report["ranges"]["full"].items() if isinstance(value, dict)} == {100.0}
+    assert sum(report["ranges"][name]["windows"] for name in report["ranges"] if name != "full") == sum(
+        len(one.windows) for one in gold
+    )
