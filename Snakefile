@@ -36,7 +36,7 @@ pathvars:
 
 
 STAGES_AND_TASKS = "common collect video features store report text coref coref_ablation retrieval_inputs retrieval"
-for name in f"{STAGES_AND_TASKS} vq2d_inputs vq2d vq2d_peaks".split():
+for name in f"{STAGES_AND_TASKS} moments_inputs moments vq2d_inputs vq2d vq2d_peaks".split():
 
     include: f"workflow/rules/{name}.smk"
 

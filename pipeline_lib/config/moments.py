@@ -31,6 +31,9 @@ class MomentsData(Section):
     max_words: int = Field(16, ge=3, description="of a sentence, CLIP's start and end included; the rest is cut off")
     max_video: int = Field(194, ge=1, description="rows of a video; more are pooled (QVHighlights: cut off)")
     use_tef: bool = Field(True, description="append each row's start and end, fractions of the video")
+    standardise: bool = Field(
+        False, description="z-score features with statistics of the training videos first; off as published"
+    )
     normalise_video: bool = Field(True, description="rows of each file to unit length")
     normalise_text: bool = Field(True, description="words, and their mean, to unit length")
     tokenizer: Literal["clip", "glove_simple", "glove_nltk", "glove_pkl"] = Field(
@@ -138,6 +141,8 @@ class Moments(Section):
         if self.dataset == "qvhighlights" and self.data.contra_samples != 2:
             raise ValueError("moments.data.contra_samples must be 2 with qvhighlights, whose pairs its scores give")
         if self.dataset == "own":
+            if self.data.tokenizer == "glove_pkl" and self.data.vocabulary is None:
+                raise ValueError("moments.data.vocabulary is missing; tokenizer glove_pkl needs a glove.pkl")
             return self
         for key in ("annotations", "features"):
             if not getattr(self, key):

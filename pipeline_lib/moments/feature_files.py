@@ -22,9 +22,14 @@ _WINDOWS = ("s3d", "resnext101")  # stages whose rows are of a stretch of time, 
 
 
 class Source(Protocol):
-    """A feature file."""
+    """A feature file.
+
+    Attributes:
+        spec: what the features are; "" where the file doesn't say.
+    """
 
     path: Path
+    spec: str
 
     def __contains__(self, name: object) -> bool: ...
 
@@ -60,6 +65,7 @@ class Plain:
 
     def __init__(self, path: Path, file: FeatureFile | h5py.File) -> None:
         self.path, self._file = path, file
+        self.spec = file.spec if isinstance(file, FeatureFile) else ""
 
     def __contains__(self, name: object) -> bool:
         return name in self._file
@@ -89,6 +95,7 @@ class Timed:
 
     def __init__(self, path: Path, file: FeatureFile, clip_len: float) -> None:
         self.path, self._file, self._clip_len = path, file, clip_len
+        self.spec = file.spec
         self._windows = _stage(file.spec) in _WINDOWS
 
     def __contains__(self, name: object) -> bool:

@@ -101,5 +101,5 @@ def open_parts(
         split: Sentences.of(encoder, (one.sentence for one in found), options.data.normalise_text)
         for split, found in moments.items()
     }
-    said[splits[0]].check(files.vocabulary)
+    said[splits[0]].check(files.vocabulary, splits[0])
     return {split: Part(found, options, videos, said[split], split) for split, found in moments.items()}

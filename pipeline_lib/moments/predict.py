@@ -17,6 +17,7 @@ from pipeline_lib.moments.data import Part, moved
 from pipeline_lib.moments.inputs import Files
 from pipeline_lib.moments.model import Net
 from pipeline_lib.moments.submission import Prediction
+from pipeline_lib.moments.videos import Scale, Videos
 
 log = logging.getLogger(__name__)
 _NONE = np.zeros((0, 3))
@@ -62,6 +63,31 @@ def options_for(checkpoint: Checkpoint, given: str) -> Moments:
     return cli.parse_options(Moments, given).model_copy(update=kept)
 
 
+def scales_of(checkpoint: Checkpoint) -> list[Scale] | None:
+    """By which features are standardised, if they were in training."""
+    found = [Scale(*(np.array(one[name], np.float32) for name in Scale._fields)) for one in checkpoint.about["scales"]]
+    return found or None
+
+
+def open_part(
+    trained: Checkpoint, options: Moments, files: Files, videos: Videos, split: str, where: torch.device
+) -> Part:
+    """A split as a trained network reads it.
+
+    Raises:
+        UserError: its features or vectors are not of the sizes that the network was trained with.
+    """
+    videos.scales = scales_of(trained)
+    part = inputs.open_parts(options, files, videos, [split], where)[split]
+    sizes = part.dim, part.sentences.dim
+    if sizes != trained.sizes[:2]:
+        raise UserError(
+            f"the network reads rows of {trained.sizes[0]} and words of {trained.sizes[1]} numbers, not {sizes[0]} and "
+            f"{sizes[1]}; give the features and vectors that it was trained with"
+        )
+    return part
+
+
 def main(
     checkpoint: Annotated[Path, typer.Option(help="made by pipeline_lib.moments.train")],
     split: Annotated[str, typer.Option(help="as the dataset calls it")],
@@ -87,13 +113,7 @@ def main(
     files = Files.of(wanted, features, vocabulary, words, annotations, captions)
     net = trained.network().to(target)
     with inputs.open_videos(wanted, files) as videos:
-        part = inputs.open_parts(wanted, files, videos, [split], target)[split]
-        sizes = part.dim, part.sentences.dim
-        if sizes != trained.sizes[:2]:
-            raise UserError(
-                f"{checkpoint} reads rows of {trained.sizes[0]} and words of {trained.sizes[1]} numbers, not {sizes[0]} "
-                f"and {sizes[1]}; give the features and vectors that it was trained with"
-            )
+        part = open_part(trained, wanted, files, videos, split, target)
         found = predict(net, part, target)
     submission.write(out, found)
     log.info("%s: %d queries, %d without features", out, len(found), len(part.left_out))

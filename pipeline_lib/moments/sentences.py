@@ -81,17 +81,17 @@ class Sentences:
             dict(zip(different, ready, strict=True)), encoder.dim, encoder.vocabulary.classes, strange / max(total, 1)
         )
 
-    def check(self, path: Path) -> None:
+    def check(self, path: Path, split: str) -> None:
         """Refuse a count file that knows few of the words."""
         if self.unknown > _STRANGE:
             raise UserError(
                 one_line(
-                    f"{self.unknown:.0%} of the tokens of the training sentences are not among the classes of {path}; "
+                    f"{self.unknown:.0%} of the tokens of {split} are not among the classes of {path}; "
                     "is it the count file of another dataset? Make one with python -m pipeline_lib.text.token_counts, "
                     "or raise moments.data.vocabulary_size"
                 )
             )
-        log.info("%s: %.1f%% of the training sentences' tokens have no class", path, 100 * self.unknown)
+        log.info("%s: %.1f%% of the tokens of %s have no class", path, 100 * self.unknown, split)
 
 
 def _finish(cut: Cut, rows: np.ndarray, known: Vocabulary, normalise: bool, mean_of_unit: bool) -> Sentence:

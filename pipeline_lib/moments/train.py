@@ -38,7 +38,7 @@ class Grounding:
     """Training of MESM as `training.loop` wants it.
 
     Args:
-        train, val: opened splits.
+        train, val: opened splits, of the same opened files.
         where: device of the network.
     """
 
@@ -46,6 +46,9 @@ class Grounding:
         self.train, self.val, self.options, self.where = train, val, options, where
         if len(train.groups) < 2:
             raise UserError("a single video to train on has no sentences of another to be told from; give more")
+        if options.data.standardise:
+            names = sorted({train.moments[number].video_id for group in train.groups for number in group})
+            train.videos.scales = train.videos.measure(names)
         for part in (train, val):
             if secret := [one.query_id for one in part.moments if not one.windows]:
                 raise UserError(
@@ -110,7 +113,11 @@ def train(
         part.name: {"queries": len(part.moments), "left_out": len(part.left_out), "groups": len(part.groups)}
         for part in (task.train, task.val)
     }
-    return Checkpoint(fitted.state, {"epoch": fitted.epoch, "val": val, "options": about, "parts": counts}), fitted
+    scales = [
+        {name: values.tolist() for name, values in one._asdict().items()} for one in task.train.videos.scales or []
+    ]
+    told = {"epoch": fitted.epoch, "val": val, "options": about, "parts": counts, "scales": scales}
+    return Checkpoint(fitted.state, told), fitted
 
 
 def main(

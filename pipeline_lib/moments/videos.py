@@ -26,6 +26,25 @@ class Video(NamedTuple):
     stored: int
 
 
+class Scale(NamedTuple):
+    """Mean and deviation of each column of a file, (dim,) float32, by which its rows are standardised."""
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    @classmethod
+    def of(cls, parts: Iterable[np.ndarray]) -> "Scale":
+        """That of all rows of some arrays; a column that doesn't vary has deviation 1."""
+        total = squares = np.zeros(1)
+        count = 0
+        for part in parts:
+            rows = part.astype(np.float64)
+            total, squares, count = total + rows.sum(0), squares + np.square(rows).sum(0), count + len(rows)
+        mean = total / count
+        std = np.sqrt(np.maximum(squares / count - mean**2, 0))
+        return cls(mean.astype(np.float32), np.where(std > 1e-6, std, 1).astype(np.float32))
+
+
 class Videos:
     """Videos out of one or several files; a context manager.
 
@@ -42,7 +61,17 @@ class Videos:
         self._stack = ExitStack()
         self.options, self._cut = options, cut
         self.sources: list[Source] = [open_source(path, options.clip_len, self._stack) for path in paths]
+        self.scales: list[Scale] | None = None  # of each file; given, its rows are standardised
         self._kept = lru_cache(options.cache_videos)(self._read)
+
+    @property
+    def specs(self) -> dict[str, str]:
+        """What the features of each file are, by its name, where it says so."""
+        return {source.path.name: source.spec for source in self.sources if source.spec}
+
+    def measure(self, names: Sequence[str]) -> list[Scale]:
+        """Scales of the files over some videos."""
+        return [Scale.of(source.rows(name, self.clips(name)) for name in names) for source in self.sources]
 
     def __getitem__(self, name: str) -> Video:
         return self._kept(name)
@@ -77,8 +106,10 @@ class Videos:
     def _read(self, name: str) -> Video:
         count = self.clips(name)
         parts = []
-        for source in self.sources:
+        for place, source in enumerate(self.sources):
             rows = source.rows(name, count)[:count].astype(np.float32)
+            if self.scales is not None:
+                rows = (rows - self.scales[place].mean) / self.scales[place].std
             if not np.isfinite(rows).all():
                 raise UserError(f"{source.path}: the features of {name} hold NaN or infinite numbers; make them again")
             parts.append(unit(rows) if self.options.normalise_video else rows)

@@ -111,6 +111,12 @@ def if_path(value):
     return value if value and Path(value).is_file() else []
 
 
+def named(**files):
+    """Files as command-line options, those left out that aren't there."""
+    lists = {key: [value] if isinstance(value, str) else value for key, value in files.items() if value}
+    return [f"--{key.replace('_', '-')}={path}" for key, paths in lists.items() for path in paths]
+
+
 def launch(section):
     """What runs a training module: Python, or torchrun where the section asks for several processes."""
     count = config[section]["training"]["processes"]

@@ -25,12 +25,6 @@ def retrieval_files(split):
     return {key: RETRIEVAL[split][key] for key in ("annotations", "sentences", "videos") if RETRIEVAL[split][key]}
 
 
-def named(**files):
-    """Files as command-line options, those left out that aren't there."""
-    lists = {key: [value] if isinstance(value, str) else value for key, value in files.items() if value}
-    return [f"--{key.replace('_', '-')}={path}" for key, paths in lists.items() for path in paths]
-
-
 def retrieval_options(loss):
     """The section with a loss in it, and without what training doesn't use, so that other values there don't train again."""
     kept = {**RETRIEVAL, "training": {**RETRIEVAL["training"], "loss": loss}}

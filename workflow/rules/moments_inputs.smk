@@ -1,0 +1,45 @@
+# What moments.smk is made from: files of this pipeline's videos or of a published dataset, options of training and prediction.
+from pipeline_lib.annotations import datasets
+
+MOMENTS = config["moments"]
+OWN_MOMENTS = MOMENTS["dataset"] == "own"  # this pipeline's videos, not files of a published dataset
+MOMENTS_CLIP = MOMENTS["data"]["tokenizer"] == "clip"
+MEASURED = MOMENTS["splits"]["test"]  # the first one's result is results/moments_eval.json
+ONLY_MEASURED_MOMENTS = ("prediction", "evaluation")
+
+
+def moments_files():
+    """Options of the modules → the files that are read."""
+    words = "<work>/weights/clip.safetensors" if MOMENTS_CLIP else "<work>/words.safetensors"
+    counts = f"<results>/{'CLIP' if MOMENTS_CLIP else 'GloVe'}_tokenized_count.txt"
+    found = {"vocabulary": MOMENTS["data"]["vocabulary"] or counts}
+    if MOMENTS["data"]["tokenizer"] != "glove_pkl":
+        found["words"] = MOMENTS["data"]["words"] or words
+    if not OWN_MOMENTS:
+        return found | {"features": MOMENTS["features"]}
+    return found | {
+        "features": expand("<work>/{feature}.hdf5", feature=MOMENTS["own_features"]),
+        "annotations": "<work>/annotations.json",
+        "captions": "<work>/vid2article_master_filtered.json",
+    }
+
+
+def moments_annotations(*splits):
+    """Annotation files of splits of a published dataset, so that other ones train or measure again."""
+    if OWN_MOMENTS:
+        return []
+    names = datasets.splits(datasets.Dataset(MOMENTS["dataset"]))
+    return [str(Path(MOMENTS["annotations"], names[split])) for split in splits if split in names]
+
+
+def moments_options():
+    """The section without what training doesn't use, so that other values there don't train again."""
+    kept = {key: value for key, value in MOMENTS.items() if key not in ONLY_MEASURED_MOMENTS}
+    kept["splits"] = {**MOMENTS["splits"], "test": ["test"]}
+    used = {"batch_videos", "longest", "round_to_clips", "nms"}  # val is predicted, too
+    return json.dumps(kept | {"prediction": {key: MOMENTS["prediction"][key] for key in used}})
+
+
+def moments_eval(place):
+    """The result of the split in this place of moments.splits.test; those after the first carry its name."""
+    return "<results>/moments_eval" if place == 0 else f"<results>/moments_eval_{MEASURED[place]}"
