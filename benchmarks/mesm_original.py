@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import importlib.util
 import json
 import sys
 from argparse import Namespace
@@ -27,9 +28,12 @@ class Original:
     Args:
         classes: of words.
         draws: with its published dropout; otherwise none.
+        text: sizes of its CLIP text network, drawn at random and in float32; None: words come as vectors.
     """
 
-    def __init__(self, checkout: Path, config: str, classes: int, draws: bool = False) -> None:
+    def __init__(
+        self, checkout: Path, config: str, classes: int, draws: bool = False, text: tuple[int, ...] | None = None
+    ) -> None:
         self.args = Namespace(**json.loads((checkout / "config" / config).read_text()))
         self.args.device = "cpu"
         self.args.v_feat_dim += 2 * self.args.use_tef
@@ -39,14 +43,24 @@ class Original:
         with _importable(checkout):
             runner = importlib.import_module("runner")
             self.module = importlib.import_module("model.model")
-        # Words come as vectors: without a text encoder, it takes vocab_size + 1 classes
-        self.args.vocab_size = classes - 1
+        encoder = self._text_network(*text) if text else None
+        self.args.vocab_size = classes - (3 if encoder else 1)  # without a text encoder, it takes one more
         with (
-            mock.patch.object(runner, "build_CLIP_text_encoder", return_value=None),
+            mock.patch.object(runner, "build_CLIP_text_encoder", return_value=encoder),
             mock.patch.object(runner, "build_GloVe_text_encoder", return_value=None),
         ):
             self.net: nn.Module = runner.build_model(self.args)
         self.criterion: nn.Module = runner.build_criterion(self.args)
+
+    def _text_network(self, *sizes: int) -> nn.Module:
+        """CLIP's text network, of float32 and where it is: upstream's is float16 and goes to the GPU by itself."""
+        network, mesm = self.module.CLIPTextEncoder, self.module.MESM
+        network.dtype = torch.float32
+        encode = mesm.CLIP_encode_text
+        mesm.CLIP_encode_text = lambda net, ids, mask, device: encode(net, ids, mask, None)
+        found: nn.Module = network(*sizes).eval()
+        nn.init.normal_(found.ln_final.bias)  # type: ignore[union-attr, arg-type]  # else words sum to 0, as absent ones do
+        return found
 
     def options(self, head_masks: Literal["mended", "as_published"] = "as_published") -> tuple[Model, Loss]:
         """The same configuration, ours."""
