@@ -81,7 +81,7 @@ def _peculiar(systems: Report) -> list[str]:
             ("beyond_video", "with windows that go beyond the video"),
         ):
             if qids := report[key]:
-                found.append(f"- {_text(system)}: {len(qids)} queries {what}")
+                found.append(f"- {_text(system)}: {len(qids)} {'query' if len(qids) == 1 else 'queries'} {what}")
     return ["", *found] if found else []
 
 
