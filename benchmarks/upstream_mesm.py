@@ -105,7 +105,21 @@ def compare(checkout: Path, name: str, training: bool) -> dict[str, Any]:
         },
         "gradients": gradients,
         "gradients_worst": worst,
+        "mended": mended(net, ours, batch),
     }
+
+
+@torch.no_grad()
+def mended(net: Net, published: Outputs, batch: Batch) -> dict[str, float]:
+    """By how much outputs change if words are hidden by their own padding alone."""
+    net.options = net.options.model_copy(update={"head_masks": "mended"})
+    found, mask = net(batch), batch.video_mask[batch.of_video]
+    pairs = {
+        "spans": (published.spans[-1], found.spans[-1]),
+        "probability": (published.logits[-1].softmax(-1), found.logits[-1].softmax(-1)),
+        "saliency": (published.saliency[mask], found.saliency[mask]),
+    }
+    return {name: float((one - other).abs().max()) for name, (one, other) in pairs.items()}
 
 
 def outputs(theirs: dict[str, Any], ours: Outputs, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
