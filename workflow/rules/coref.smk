@@ -109,8 +109,7 @@ rule coref_report:
     input:
         predictions="<work>/coref/predictions.json",
         captions="<work>/vid2article_master_filtered.json",
-        objects="<work>/objects.hdf5",
-        pictures=lambda wildcards: ledgers(PICTURES),
+        objects="<work>/objects.hdf5",  # after all pictures, so these aren't named: a thousand inputs less to plan
     output:
         report("<results>/coref_report.html", caption="../report/coref_report.rst", category="Coreference"),
     log:
