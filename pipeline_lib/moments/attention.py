@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline_lib.moments.ragged import Ragged
+
 
 def attend(
     query: Tensor, key: Tensor, value: Tensor, heads: int, seen: Tensor | None = None, dropout: float = 0.0
@@ -48,11 +50,29 @@ class Attention(nn.Module):
         nn.init.xavier_uniform_(self.in_proj_weight)
         nn.init.zeros_(self.out_proj.bias)
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, seen: Tensor) -> Tensor:
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        seen: Tensor,
+        queries: Ragged | None = None,
+        keys: Ragged | None = None,
+    ) -> Tensor:
+        """What queries (n, Q, d) find.
+
+        Args:
+            queries, keys: how these would be padded, if they come one after the other (N, d); so does what is found.
+        """
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         query, key, value = map(F.linear, (query, key, value), weights, biases)
-        found: Tensor = self.out_proj(attend(query, key, value, self.heads, seen, self.dropout if self.training else 0))
-        return found
+        if queries is not None:
+            query = queries.pad(query)
+        if keys is not None:
+            key, value = keys.pad(key), keys.pad(value)
+        found = attend(query, key, value, self.heads, seen, self.dropout if self.training else 0.0)
+        projected: Tensor = self.out_proj(found if queries is None else queries.take(found))
+        return projected
 
 
 class ProjectedAttention(nn.Module):

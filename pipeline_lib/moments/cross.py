@@ -1,10 +1,13 @@
 """A sequence that reads another by attention: rows read words, words read rows, a sentence reads a video."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from pipeline_lib.config.moments_model import Model
 from pipeline_lib.moments.attention import Attention
 from pipeline_lib.moments.layers import feed, placed, xavier
+from pipeline_lib.moments.ragged import Ragged
 
 
 class CrossLayer(nn.Module):
@@ -31,8 +34,9 @@ class CrossLayer(nn.Module):
         position: Tensor | None,
         other_position: Tensor | None,
         words_read: bool,
+        ragged: Ragged | None,
     ) -> Tensor:
-        found = self.self_attn(placed(x, position), placed(other, other_position), other, seen)
+        found = self.self_attn(placed(x, position), placed(other, other_position), other, seen, ragged)
         x = x + self.dropout(found)
         if words_read and self.two:
             norm1, widen, narrow, norm2 = self.norm1_1, self.linear1_1, self.linear2_1, self.norm2_1
@@ -62,18 +66,20 @@ class CrossLayers(nn.Module):
         other_position: Tensor | None = None,
         hidden: Tensor | None = None,
         words_read: bool = False,
+        ragged: Ragged | None = None,
     ) -> Tensor:
         """Read `other` (n, K, d), of which `other_mask` (n, K) is there, by `x` (n, Q, d).
 
         Args:
             hidden: (n, h, Q, K) bool, what is hidden besides.
             words_read: the queries are words, the keys rows.
+            ragged: how x, and its position, would be padded, if they come one after the other (N, d).
         """
         seen = other_mask[:, None, None]
         if hidden is not None:
             seen = seen & ~hidden
         for layer in self.layers:
-            x = layer(x, other, seen, position, other_position, words_read)
+            x = layer(x, other, seen, position, other_position, words_read, ragged)
         return x
 
 
@@ -85,15 +91,7 @@ class CrossEncoder(nn.Module):
         self.t2v_encoder = CrossLayers(options, layers, two)
         xavier(self)
 
-    def forward(
-        self,
-        x: Tensor,
-        other: Tensor,
-        other_mask: Tensor,
-        position: Tensor | None = None,
-        other_position: Tensor | None = None,
-        hidden: Tensor | None = None,
-        words_read: bool = False,
-    ) -> Tensor:
-        found: Tensor = self.t2v_encoder(x, other, other_mask, position, other_position, hidden, words_read)
+    def forward(self, *given: Any, **named: Any) -> Tensor:
+        """As CrossLayers."""
+        found: Tensor = self.t2v_encoder(*given, **named)
         return found

@@ -21,6 +21,7 @@ from pipeline_lib.moments.cross import CrossEncoder, CrossLayers
 from pipeline_lib.moments.decoder import inverse_sigmoid
 from pipeline_lib.moments.layers import MLP, projection
 from pipeline_lib.moments.position import WordPositions
+from pipeline_lib.moments.ragged import Ragged
 from pipeline_lib.moments.scenes import Queries, pack, scenes
 from pipeline_lib.moments.transformer import Memory, Transformer
 
@@ -67,11 +68,12 @@ class SentenceReconstruction(nn.Module):
 
 
 class Rows(NamedTuple):
-    """Videos, once per query."""
+    """Videos, once per query, 0 beyond their end."""
 
     content: Tensor  # (n, L, d)
     mask: Tensor  # (n, L)
     position: Tensor  # (n, L, d)
+    ragged: Ragged  # which of them there are
 
 
 class Words(NamedTuple):
@@ -125,10 +127,11 @@ class Net(nn.Module):
 
     def forward(self, batch: Batch) -> Outputs:
         """Spans and saliency of every query; with targets, also what the loss needs besides."""
-        distinct = None if self._draws(self.options.input_dropout) else self.input_vid_proj(batch.video)
+        distinct = None if self._draws(self.options.input_dropout) else self._project(batch.video, batch.video_mask)
         place = position.of_rows(batch.video_mask, self.options.dimension)
-        content = self.input_vid_proj(batch.video[batch.of_video]) if distinct is None else distinct[batch.of_video]
-        rows = Rows(content, batch.video_mask[batch.of_video], place[batch.of_video])
+        mask = batch.video_mask[batch.of_video]
+        content = self._project(batch.video[batch.of_video], mask) if distinct is None else distinct[batch.of_video]
+        rows = Rows(content, mask, place[batch.of_video], Ragged.of(mask))
         words = self._words(self.input_txt_proj(batch.words), batch.words_mask)
         expanded = self._expand(words, batch, distinct) if self.options.recss else words
         memory = self._encode(rows, words, expanded)
@@ -142,6 +145,10 @@ class Net(nn.Module):
 
     def _draws(self, dropout: float) -> bool:
         return self.training and dropout > 0
+
+    def _project(self, rows: Tensor, mask: Tensor) -> Tensor:
+        ragged = Ragged.of(mask)
+        return ragged.pad(self.input_vid_proj(ragged.take(rows)))
 
     def _words(self, content: Tensor, mask: Tensor) -> Words:
         return Words(content, mask, self.txt_position_embed(content) if self.options.text_positions else None)
@@ -163,7 +170,7 @@ class Net(nn.Module):
             hidden = misassigned(sentences, mask, self.options.heads)
             hidden = hidden[torch.arange(len(mask), device=mask.device), :, queries.slot][:, :, None]
         if distinct is None:
-            content = self.input_vid_proj(batch.video.flatten(0, 1)[rows])
+            content = self._project(batch.video.flatten(0, 1)[rows], mask)
         else:
             content = distinct.flatten(0, 1)[rows]
         found = self.ss_reconstructor(content, mask, hidden)
@@ -173,15 +180,16 @@ class Net(nn.Module):
 
     def _encode(self, rows: Rows, words: Words, expanded: Words) -> Memory:
         """Rows enhanced by words (FW-MESM), aligned with the sentence, and read by the transformer's encoder."""
-        content = rows.content
+        ragged, content, place = rows.ragged, rows.ragged.take(rows.content), rows.ragged.take(rows.position)
         for encoder, text in (
             (self.enhance_encoder if self.options.recfw else None, words),
             (self.t2v_encoder, expanded),
         ):
             if encoder is not None:
                 hidden = self._hidden(rows.mask, text.mask)
-                content = encoder(content, text.content, text.mask, rows.position, text.position, hidden)
-        return self.transformer.encode(content, rows.mask, rows.position, self.global_rep_token, self.global_rep_pos)
+                content = encoder(content, text.content, text.mask, place, text.position, hidden, ragged=ragged)
+        tokens = self.global_rep_token, self.global_rep_pos
+        return self.transformer.encode(ragged.pad(content), rows.mask, rows.position, *tokens)
 
     def _saliency(self, memory: Memory) -> Tensor:
         like = self.saliency_proj1(memory.rows) * self.saliency_proj2(memory.whole)[:, None]

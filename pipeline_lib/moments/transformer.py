@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from pipeline_lib.config.moments_model import Model
 from pipeline_lib.moments.attention import Attention
 from pipeline_lib.moments.decoder import Decoder
 from pipeline_lib.moments.layers import feed, xavier
+from pipeline_lib.moments.ragged import Ragged
 
 
 class Memory(NamedTuple):
@@ -33,9 +35,10 @@ class EncoderLayer(nn.Module):
         self.linear1, self.linear2 = nn.Linear(d, wide), nn.Linear(wide, d)
         self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
 
-    def forward(self, x: Tensor, position: Tensor, seen: Tensor) -> Tensor:
+    def forward(self, x: Tensor, position: Tensor, seen: Tensor, ragged: Ragged) -> Tensor:
+        """Rows x (N, d) of all items, one after the other."""
         with_position = x + position
-        x = self.norm1(x + self.dropout(self.self_attn(with_position, with_position, x, seen)))
+        x = self.norm1(x + self.dropout(self.self_attn(with_position, with_position, x, seen, ragged, ragged)))
         found = feed(x, self.linear1, self.activation, self.dropout, self.linear2)
         y: Tensor = self.norm2(x + self.dropout(found))
         return y
@@ -60,9 +63,11 @@ class Transformer(nn.Module):
 
     def encode(self, rows: Tensor, mask: Tensor, position: Tensor, token: Tensor, token_position: Tensor) -> Memory:
         """Rows (n, L, d) and a token (d,) in front that reads them and that they don't read, as published."""
-        x = torch.cat((token.expand(len(rows), 1, -1), rows), 1)
-        position = torch.cat((token_position.expand(len(rows), 1, -1), position), 1)
-        seen = torch.cat((torch.zeros_like(mask[:, :1]), mask), 1)[:, None, None]
+        ragged = Ragged.of(F.pad(mask, (1, 0), value=True))
+        x = ragged.take(torch.cat((token.expand(len(rows), 1, -1), rows), 1))
+        place = ragged.take(torch.cat((token_position.expand(len(rows), 1, -1), position), 1))
+        seen = F.pad(mask, (1, 0), value=False)[:, None, None]
         for layer in self.encoder.layers:
-            x = layer(x, position, seen)
-        return Memory(x[:, 1:], x[:, 0])
+            x = layer(x, place, seen, ragged)
+        found = ragged.pad(x)
+        return Memory(found[:, 1:], found[:, 0])

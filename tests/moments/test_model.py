@@ -11,6 +11,7 @@ from pipeline_lib.core import device
 from pipeline_lib.moments import losses, model
 from pipeline_lib.moments.attention import Attention, attend, misassigned
 from pipeline_lib.moments.decoder import inverse_sigmoid
+from pipeline_lib.moments.ragged import Ragged
 from pipeline_lib.moments.scenes import Queries, pack, scenes
 
 
@@ -240,6 +241,15 @@ def test_pack():
     found = pack(torch.tensor([[False, True, False, True], [False, False, False, False]]))
     assert found.mask.tolist() == [[True, True], [False, False]]
     assert found.take(torch.arange(8).view(2, 4))[0].tolist() == [1, 3]
+
+
+def test_ragged_rows():
+    ragged = Ragged.of(torch.tensor([[True, True, False], [True, False, True]]))
+    x = torch.arange(12.0).view(2, 3, 2)
+    assert ragged.take(x)[:, 0].tolist() == [0, 2, 6, 10]
+    padded = ragged.pad(ragged.take(x))
+    assert padded[..., 0].tolist() == [[0, 2, 0], [6, 0, 10]]
+    assert torch.equal(ragged.take(padded), ragged.take(x))
 
 
 def test_inverse_sigmoid_stays_finite():
