@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from pipeline_lib.config.moments_model import Model
 from pipeline_lib.moments.attention import Attention
-from pipeline_lib.moments.layers import feed, placed, xavier
+from pipeline_lib.moments.layers import Dropout, feed, placed, xavier
 from pipeline_lib.moments.ragged import Ragged
 
 
@@ -17,7 +17,7 @@ class CrossLayer(nn.Module):
         super().__init__()
         d, wide = options.dimension, options.feedforward
         self.self_attn = Attention(d, options.heads, options.dropout)  # upstream's name
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
         self.activation = nn.PReLU()
         self.linear1, self.linear2 = nn.Linear(d, wide), nn.Linear(wide, d)
         self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)

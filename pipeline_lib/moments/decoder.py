@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from pipeline_lib.config.moments_model import Model
 from pipeline_lib.moments import position
 from pipeline_lib.moments.attention import ProjectedAttention
-from pipeline_lib.moments.layers import MLP, feed
+from pipeline_lib.moments.layers import MLP, Dropout, feed
 
 MIN_WIDTH = 1e-6  # attention is scaled by 1 / width
 
@@ -43,7 +43,7 @@ class DecoderLayer(nn.Module):
         self.cross_attn = ProjectedAttention(d, heads, options.dropout)
         self.linear1, self.linear2 = nn.Linear(d, wide), nn.Linear(wide, d)
         self.norm2, self.norm3 = nn.LayerNorm(d), nn.LayerNorm(d)
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
         self.activation = nn.PReLU()
 
     def forward(

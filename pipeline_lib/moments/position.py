@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from pipeline_lib.moments.layers import Dropout
+
 
 def sines(places: Tensor, dimension: int) -> Tensor:
     """Places (…) in radians → (…, dimension): sin and cos in turns, wavelengths from 2π to 2π · 10⁴."""
@@ -31,7 +33,7 @@ class WordPositions(nn.Module):
         super().__init__()
         self.position_embeddings = nn.Embedding(words, dimension)
         self.LayerNorm = nn.LayerNorm(dimension)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, words: Tensor) -> Tensor:
         placed: Tensor = self.dropout(self.LayerNorm(words + self.position_embeddings.weight[: words.shape[1]]))

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from pipeline_lib.config.moments_model import Model
 from pipeline_lib.moments.attention import Attention
 from pipeline_lib.moments.decoder import Decoder
-from pipeline_lib.moments.layers import feed, xavier
+from pipeline_lib.moments.layers import Dropout, feed, xavier
 from pipeline_lib.moments.ragged import Ragged
 
 
@@ -30,7 +30,7 @@ class EncoderLayer(nn.Module):
         super().__init__()
         d, wide = options.dimension, options.feedforward
         self.self_attn = Attention(d, options.heads, options.dropout)
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
         self.activation = nn.PReLU()
         self.linear1, self.linear2 = nn.Linear(d, wide), nn.Linear(wide, d)
         self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)

@@ -11,6 +11,7 @@ from pipeline_lib.core import device
 from pipeline_lib.moments import losses, model
 from pipeline_lib.moments.attention import Attention, attend, misassigned
 from pipeline_lib.moments.decoder import inverse_sigmoid
+from pipeline_lib.moments.layers import Dropout
 from pipeline_lib.moments.ragged import Ragged
 from pipeline_lib.moments.scenes import Queries, pack, scenes
 
@@ -241,6 +242,17 @@ def test_pack():
     found = pack(torch.tensor([[False, True, False, True], [False, False, False, False]]))
     assert found.mask.tolist() == [[True, True], [False, False]]
     assert found.take(torch.arange(8).view(2, 4))[0].tolist() == [1, 3]
+
+
+def test_dropout_keeps_the_mean():
+    dropout, x = Dropout(0.25), torch.ones(400, 500, requires_grad=True)
+    torch.manual_seed(0)
+    found = dropout(x)
+    assert found.detach().unique().tolist() == [0.0, pytest.approx(4 / 3)]
+    assert found.detach().eq(0).float().mean().item() == pytest.approx(0.25, abs=0.005)
+    found.sum().backward()
+    assert torch.equal(x.grad, found.detach())
+    assert dropout.eval()(x) is x
 
 
 def test_ragged_rows():
