@@ -27,6 +27,7 @@ from PIL import Image, ImageDraw
 
 from pipeline_lib.config.vq2d import Demo
 from pipeline_lib.core import arguments, cli, files
+from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.progress import track
 from pipeline_lib.video.encoding import DETERMINISTIC, use_one_thread
 from pipeline_lib.vq2d import demo_room
@@ -169,9 +170,11 @@ def main(
         entries = list(
             track(pool.map(partial(make, split, seed, wanted, out), numbers), f"vq2d demo {split}", len(numbers))
         )
+    queries = sum(len(a["query_sets"]) for v in entries for c in v["clips"] for a in c["annotations"])
+    if not queries:
+        raise UserError(f"nothing leaves and returns in {wanted.seconds:g} s of {split}; set vq2d.demo.seconds higher")
     about = {"version": "1", "date": "", "description": f"generated, seed {seed}", "manifest": ""}
     files.write_text(out / _FILE[split], json.dumps({**about, "videos": entries}) + "\n")
-    queries = sum(len(a["query_sets"]) for v in entries for c in v["clips"] for a in c["annotations"])
     log.info("%s: %d videos, %d queries", _FILE[split], len(entries), queries)
 
 

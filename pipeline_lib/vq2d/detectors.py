@@ -6,8 +6,9 @@ Everything about a frame that doesn't depend on the query is computed once and s
 
 - A region is the trunk's feature map pooled to 2 × 2 cells. Channels are standardised with mean and deviation over the
   regions of frames spread over the clip, so what is everywhere in it counts little. Regions are compared by cosine.
-- How high cosines get depends on weights, clip and crop, so a query has its own scale: 0 is how well the best region of an
-  ordinary frame fits (the median over those frames), 1 how well the best one of the crop's own frame does. Scores are
+- How high cosines get depends on weights, clip and crop, so a query has its own scale: 0 is how well the best region of a
+  frame without the thing fits (the lower quartile over those frames: it may be in most of them), 1 how well the best one of the
+  crop's own frame does. Scores are
   1 / (1 + exp(-6 (u - 1/2))) of a cosine's place u on it: 0.05 at 0, 0.95 at 1, so that the peaks' prominence of 0.2 means
   an eighth of the way around the middle.
 """
@@ -34,6 +35,7 @@ from pipeline_lib.vq2d.crop import Reference
 CELLS = 2  # per side that a region is pooled to
 SAMPLES = 2  # per side of a cell
 STEEPNESS = 6.0
+ABSENT = 25.0  # percentile of the background's frames, by how well they fit, that stands for those without the thing
 LEAST_RANGE = (
     0.05  # of cosines between 0 and 1 of a query's scale: a crop that looks like everything else must not divide by 0
 )
@@ -115,7 +117,7 @@ class Similarity:
         pooled = _pool(maps, [torch.cat([box, rois[0]])])
         features = _standardised(pooled, background.mean, background.deviation)
         crop = features[0].contiguous()
-        low = float(np.median([float((one.features @ crop).max()) for one in background.regions]))
+        low = float(np.percentile([float((one.features @ crop).max()) for one in background.regions], ABSENT))
         high = float((features[1:] @ crop).max())
         return Query(crop, low, max(high, low + LEAST_RANGE))
 
