@@ -28,6 +28,7 @@ def jpegs(path: Path, folder: str, pattern: str, first: int = 0, quality: int = 
         file = Path(folder, pattern.format(first + frames - 1))
         image.save(file, "JPEG", quality=quality)
         written += file.stat().st_size
+        del image, picture  # the next ones take their memory, whose pages are there already
     if not frames:
         raise ItemError(Reason.UNDECODABLE, "no frame could be decoded")
     return {"frames": frames, "width": width, "height": height, "bytes": written}
