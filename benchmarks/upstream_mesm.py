@@ -21,7 +21,8 @@ from torch import Tensor
 from pipeline_lib.core import files
 from pipeline_lib.moments import losses
 from pipeline_lib.moments.batch import Batch
-from pipeline_lib.moments.model import Net, Outputs
+from pipeline_lib.moments.model import Net
+from pipeline_lib.moments.outputs import Outputs
 
 BOUND = 1e-5
 #: Upstream's file, and a batch of such sizes.

@@ -12,7 +12,7 @@ from pipeline_lib.config.moments_model import Loss
 from pipeline_lib.moments import saliency, spans
 from pipeline_lib.moments.batch import Batch, Targets
 from pipeline_lib.moments.matching import match
-from pipeline_lib.moments.model import Outputs, Reconstruction
+from pipeline_lib.moments.outputs import Outputs, Reconstruction
 from pipeline_lib.moments.scenes import Queries
 
 FOREGROUND, BACKGROUND = 0, 1

@@ -14,39 +14,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline_lib.config.moments_model import Model
-from pipeline_lib.moments import position, published, spans
+from pipeline_lib.moments import position, published
 from pipeline_lib.moments.attention import misassigned
 from pipeline_lib.moments.batch import Batch, Targets
 from pipeline_lib.moments.cross import CrossEncoder, CrossLayers
 from pipeline_lib.moments.decoder import inverse_sigmoid
 from pipeline_lib.moments.layers import MLP, projection
+from pipeline_lib.moments.outputs import Outputs, Reconstruction
 from pipeline_lib.moments.position import WordPositions
 from pipeline_lib.moments.ragged import Ragged
 from pipeline_lib.moments.scenes import Queries, pack, scenes
 from pipeline_lib.moments.transformer import Memory, Transformer
-
-
-class Reconstruction(NamedTuple):
-    """What only the loss looks at; None: that part is off."""
-
-    other_saliency: Tensor  # (n, L): of the video with another video's sentence
-    rows: Tensor  # (n, L, d): projected rows
-    words: Tensor  # (n, W or 1 + W, d): projected words, the reconstructed sentence in front
-    words_mask: Tensor
-    logits: Tensor | None  # (n, W, classes): of the words, masked ones among them
-
-
-class Outputs(NamedTuple):
-    """What the network says; of decoder layers the last counts, the others are for the loss."""
-
-    logits: Tensor  # (layers, n, Q, 2): foreground, background
-    spans: Tensor  # (layers, n, Q, 2): centre and width, fractions of the video
-    saliency: Tensor  # (n, L); nothing beyond a video's rows
-    reconstruction: Reconstruction | None = None  # if the batch has targets
-
-    def windows(self) -> Tensor:
-        """(n, Q, 3): start and end, fractions of the video and not clipped to it, and score; in no order."""
-        return torch.cat((spans.ends(self.spans[-1]), self.logits[-1].softmax(-1)[..., :1]), -1)
 
 
 class SentenceReconstruction(nn.Module):
@@ -57,9 +35,8 @@ class SentenceReconstruction(nn.Module):
         d = options.dimension
         self.masked_sent_token = nn.Parameter(torch.zeros(d))
         self.recon_trans = CrossLayers(options, options.recss_layers)
-        self.output_sent_proj = projection(
-            d, d, options.input_dropout, 2, relu_at_end=False
-        )  # upstream's loss skips it
+        # In every checkpoint, though upstream's loss doesn't look at what it gives
+        self.output_sent_proj = projection(d, d, options.input_dropout, 2, relu_at_end=False)
 
     def forward(self, rows: Tensor, mask: Tensor, hidden: Tensor | None) -> Tensor:
         """Rows (n, L, d) → sentences (n, d) of length 1."""

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from pipeline_lib.config.moments_model import Loss
 from pipeline_lib.moments import losses, model, saliency
 from pipeline_lib.moments.batch import Targets
-from pipeline_lib.moments.model import Reconstruction
+from pipeline_lib.moments.outputs import Reconstruction
 
 
 def targets(**changes):
