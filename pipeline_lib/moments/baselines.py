@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline_lib.annotations.moment import Moment
-from pipeline_lib.config.moments_evaluation import MomentsEvaluation
 from pipeline_lib.moments import metrics, submission
+from pipeline_lib.moments.data import padded
 from pipeline_lib.moments.submission import Prediction
 
 _STEPS = 20  # of the grids that constant spans are chosen from
 _DRAWN = 10
-_CHOICE = MomentsEvaluation(recall_at=[0.5], ranges={}, bootstrap=0)
+_HIT = 0.5
 
 
 def predictions(train: Sequence[Moment], moments: Sequence[Moment], seed: int) -> dict[str, list[Prediction]]:
@@ -28,11 +28,11 @@ def predictions(train: Sequence[Moment], moments: Sequence[Moment], seed: int) -
     for one in moments:
         ends = np.sort(rng.random((_DRAWN, 2)), axis=1) * one.duration
         scores = -np.sort(-rng.random(_DRAWN))
-        whole = [(0.0, one.duration, 1.0)]
+        whole = np.array([(0.0, one.duration, 1.0)])
         for name, windows in (
             ("constant", placed(span, unit, one.duration)),
             ("random", np.column_stack([ends, scores])),
-            ("full_video", np.array(whole)),
+            ("full_video", whole),
         ):
             finished = windows.round(submission.DECIMALS)
             found[name].append(Prediction(one.query_id, one.sentence, one.video_id, finished))
@@ -42,12 +42,15 @@ def predictions(train: Sequence[Moment], moments: Sequence[Moment], seed: int) -
 def constant(train: Sequence[Moment]) -> tuple[tuple[float, float], str]:
     """The span with the highest R1@0.5 on these queries, of equal ones that with the highest mIoU, and its unit."""
     gold = [one for one in train if one.windows]
-    longest = max(end for one in gold for _, end in one.windows)
+    durations = np.array([one.duration for one in gold])
+    moments, there = (part.numpy() for part in padded([np.array(one.windows) for one in gold]))
     best: tuple[float, float] = (-1.0, -1.0)
     chosen: tuple[tuple[float, float], str] = ((0.0, 1.0), "fraction")
-    for unit, high in (("fraction", 1.0), ("seconds", longest)):
+    for unit, high in (("fraction", 1.0), ("seconds", float(moments.max()))):
         for span in itertools.combinations(np.linspace(0, high, _STEPS + 1).tolist(), 2):
-            value = _value(span, unit, gold)
+            windows = _placed(span, unit, durations)[:, None]
+            ious = np.where(there, metrics.overlaps(windows, moments)[:, 0], 0.0).max(1)
+            value = float((ious >= _HIT).mean()), float(ious.mean())
             if value > best:
                 best, chosen = value, (span, unit)
     return chosen
@@ -55,16 +58,10 @@ def constant(train: Sequence[Moment]) -> tuple[tuple[float, float], str]:
 
 def placed(span: tuple[float, float], unit: str, duration: float) -> np.ndarray:
     """The span as the one window of a video, cut at its end."""
-    factor = duration if unit == "fraction" else 1.0
-    start, end = (min(one * factor, duration) for one in span)
-    return np.array([(start, end, 1.0)])
+    return np.append(_placed(span, unit, np.array([duration]))[0], 1.0)[None]
 
 
-def _value(span: tuple[float, float], unit: str, gold: Sequence[Moment]) -> tuple[float, float]:
-    hits, overlap = 0, 0.0
-    for one in gold:
-        window = placed(span, unit, one.duration)[None, :, :2]
-        ious = metrics.overlaps(window, np.array(one.windows)[None])
-        hits += ious.max() >= 0.5
-        overlap += ious.max()
-    return hits / len(gold), overlap / len(gold)
+def _placed(span: tuple[float, float], unit: str, durations: np.ndarray) -> np.ndarray:
+    """(n, 2): the span in videos of these durations."""
+    ends = np.array(span) * (durations[:, None] if unit == "fraction" else 1.0)
+    return np.minimum(ends, durations[:, None])

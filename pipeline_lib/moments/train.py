@@ -30,6 +30,7 @@ from pipeline_lib.training.ranks import Ranks, together
 log = logging.getLogger(__name__)
 
 CURVES = {"val_R1@0.5": "R1@0.5", "val_R1@0.7": "R1@0.7", "val_miou": "mIoU", "val_mAP": "mAP"}
+TITLES = {"own": "own videos"}
 _VAL = MomentsEvaluation(recall_at=[0.3, 0.5, 0.7], ranges={}, bootstrap=0)
 _USED = ("dataset", "own_queries", "splits", "data", "model", "loss")  # what decides the result, beside training
 
@@ -146,7 +147,7 @@ def main(
         key = command.key_of(files.small(wanted, splits), files.large())
         checkpoint, fitted = train(Grounding(first, second, wanted, target), command.folder_of(state, out), key, ranks)
         if ranks.first:
-            command.write(fitted, training_log, plot, CURVES, f"MESM, {wanted.dataset}")
+            command.write(fitted, training_log, plot, CURVES, f"MESM, {TITLES.get(wanted.dataset, wanted.dataset)}")
             checkpoint.save(out)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from pipeline_lib.core import files
 matplotlib.use("agg")
 
 from matplotlib import pyplot
+
+_EARLIER = re.compile(r"_\d+$")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -54,10 +57,13 @@ class Events:
 def plot(path: Path, rows: Sequence[Mapping[str, Any]], best: int, metrics: Mapping[str, str], title: str) -> None:
     """Curves of the losses and, below, of validation, with the chosen epoch marked; the suffix says SVG or PNG.
 
+    Losses of a network's earlier layers, whose names end in a number, are left out.
+
     Args:
         metrics: names in the rows → labels of the curves below.
     """
-    losses = [name for name in dict.fromkeys(key for row in rows for key in row) if name.startswith("loss")]
+    names = dict.fromkeys(key for row in rows for key in row)
+    losses = [name for name in names if name.startswith("loss") and not _EARLIER.search(name)]
     with matplotlib.rc_context({"svg.hashsalt": "pipeline_lib", "svg.fonttype": "none", "font.size": 9}):
         figure, (above, below) = pyplot.subplots(2, sharex=True, figsize=(6.4, 5.2), layout="constrained")
         for axes, names in ((above, {name: name.replace("_", " ") for name in losses}), (below, metrics)):
@@ -68,7 +74,7 @@ def plot(path: Path, rows: Sequence[Mapping[str, Any]], best: int, metrics: Mapp
             axes.axvline(best, color="0.6", linestyle="--", linewidth=1)
             axes.grid(alpha=0.3)
             if axes.lines[:-1]:
-                axes.legend(frameon=False)
+                axes.legend(frameon=False, ncols=1 + (len(axes.lines) > 5))
         below.xaxis.get_major_locator().set_params(integer=True)
         above.set(title=title, ylabel="training loss")
         below.set(xlabel=f"epoch (dashed: {best}, the chosen one)", ylabel="on val", ylim=(0, None))

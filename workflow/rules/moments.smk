@@ -26,7 +26,7 @@ rule moments_train:
         device=config["features"]["device"],
         launch=launch("moments"),
         files=lambda wildcards, input: named(**{name: input.get(name) for name in moments_files()}),
-        state=f"{WORK}/moments/training",
+        state=lambda wildcards, output: Path(output.checkpoint).with_name("training"),
     shell:
         "{params.launch} -m pipeline_lib.moments.train {params.files:q} --options {params.options:q}"
         " --device {params.device} --out {output.checkpoint} --log {output.log} --plot {output.plot}"
