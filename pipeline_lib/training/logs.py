@@ -62,8 +62,8 @@ def plot(path: Path, rows: Sequence[Mapping[str, Any]], best: int, metrics: Mapp
     Args:
         metrics: names in the rows → labels of the curves below.
     """
-    names = dict.fromkeys(key for row in rows for key in row)
-    losses = [name for name in names if name.startswith("loss") and not _EARLIER.search(name)]
+    columns = dict.fromkeys(key for row in rows for key in row)
+    losses = [name for name in columns if name.startswith("loss") and not _EARLIER.search(name)]
     with matplotlib.rc_context({"svg.hashsalt": "pipeline_lib", "svg.fonttype": "none", "font.size": 9}):
         figure, (above, below) = pyplot.subplots(2, sharex=True, figsize=(6.4, 5.2), layout="constrained")
         for axes, names in ((above, {name: name.replace("_", " ") for name in losses}), (below, metrics)):

@@ -78,7 +78,7 @@ def test_rule(rule):
 def test_pyproject_lists_all_that_is_imported():
     plain = requirements(PROJECT["dependencies"])
     extras = requirements(
-        line for name in ("torchcodec", "asr", "parse") for line in PROJECT["optional-dependencies"][name]
+        line for name in ("torchcodec", "asr", "parse", "tag") for line in PROJECT["optional-dependencies"][name]
     )
     seen, needs = set(), set()
     for path in sorted((ROOT / "pipeline_lib").rglob("*.py")):
