@@ -8,9 +8,9 @@ Everything about a frame that doesn't depend on the query is computed once and s
   regions of frames spread over the clip, so what is everywhere in it counts little. Regions are compared by cosine.
 - How high cosines get depends on weights, clip and crop, so a query has its own scale: 0 is how well the best region of a
   frame without the thing fits (the lower quartile over those frames: it may be in most of them), 1 how well the best one of the
-  crop's own frame does. Scores are
-  1 / (1 + exp(-6 (u - 1/2))) of a cosine's place u on it: 0.05 at 0, 0.95 at 1, so that the peaks' prominence of 0.2 means
-  an eighth of the way around the middle.
+  crop's own frame does. That one shows the very crop; the thing at another time lies lower, often below the middle. So
+  scores are 1 / (1 + exp(-6 (u - 0.4))) of a cosine's place u on the scale: 0.08 at 0, 0.97 at 1, and the peaks' prominence of
+  0.2 means an eighth of the way around 0.4.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from pipeline_lib.vq2d.crop import Reference
 
 CELLS = 2  # per side that a region is pooled to
 SAMPLES = 2  # per side of a cell
-STEEPNESS = 6.0
+STEEPNESS, MIDDLE = 6.0, 0.4  # of the logistic function; chosen on the generated videos of seeds 0 and 1
 ABSENT = 25.0  # percentile of the background's frames, by how well they fit, that stands for those without the thing
 LEAST_RANGE = (
     0.05  # of cosines between 0 and 1 of a query's scale: a crop that looks like everything else must not divide by 0
@@ -131,7 +131,7 @@ class Similarity:
     def find(self, regions: Regions, query: Query) -> Found:
         """The proposals most like the crop."""
         cosines = regions.features @ query.features
-        scores = torch.sigmoid(STEEPNESS * ((cosines - query.low) / (query.high - query.low) - 0.5))
+        scores = torch.sigmoid(STEEPNESS * ((cosines - query.low) / (query.high - query.low) - MIDDLE))
         kept = ops.nms(regions.boxes, cosines, self.options.nms)
         kept = kept[scores[kept] >= self.options.score_thresh][: self.options.boxes]
         best = float(cosines[kept[0]]) if len(kept) else None
