@@ -119,7 +119,7 @@ class Cluster:
         for index in (0, 1):
             os.mknod(base / f"dev/gpu{index}", 0o666 | 0o020000, os.makedev(1, 3))
         nodes = [
-            f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={PORTS['slurmd'] + number} CPUs=4 "
+            f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={PORTS['slurmd'] + number} CPUs=2 "
             f"RealMemory=8000 {'Gres=gpu:fake:2 ' if name in NODES['gpu'] else ''}State=UNKNOWN"
             for number, name in enumerate((*NODES["cpu"], *NODES["gpu"]))
         ]

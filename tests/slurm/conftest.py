@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def cluster():
     reason = slurm.why_not()
     if reason:
         pytest.skip(reason)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends the tests so ends the daemons, too
     folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))  # short: sockets' paths have a limit
     try:
         with slurm.Cluster(folder) as running:
