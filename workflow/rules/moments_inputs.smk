@@ -36,7 +36,7 @@ def moments_options():
     """The section without what training doesn't use, so that other values there don't train again."""
     kept = {key: value for key, value in MOMENTS.items() if key not in ONLY_MEASURED_MOMENTS}
     kept["splits"] = {**MOMENTS["splits"], "test": ["test"]}
-    used = {"batch_videos", "longest", "round_to_clips", "nms"}  # val is predicted, too
+    used = ("batch_videos", "longest", "round_to_clips", "nms")  # val is predicted, too
     return json.dumps(kept | {"prediction": {key: MOMENTS["prediction"][key] for key in used}})
 
 
