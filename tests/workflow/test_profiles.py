@@ -4,13 +4,22 @@ import pytest
 import yaml
 from workflow_rules import ROOT, RULES
 
+from pipeline_lib.annotations import datasets
+
 SLURM = yaml.safe_load((ROOT / "workflow/profiles/slurm/profile.yaml").read_text())
 ARRAYS = {name.strip() for name in SLURM["slurm-array-jobs"].split(",")}
 
 
 def test_every_rule_of_the_slurm_profile_exists():
     named = ARRAYS | set(SLURM["set-resources"]) | set(SLURM["set-threads"])
-    assert named <= set(RULES)
+    splits = {f"moments_eval_{split}" for dataset in datasets.Dataset for split in datasets.splits(dataset)}
+    assert named <= set(RULES) | splits
+
+
+def test_what_computes_on_a_device_asks_for_one():
+    assert {rule for rule, text in RULES.items() if "--device" in text} == {
+        rule for rule, text in RULES.items() if "gpu=config" in text
+    }
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))

@@ -11,12 +11,16 @@ NETWORKS = ("s3d", "resnet152", "resnext101", "clip")  # a rule per feature, wri
 
 def _rules() -> Iterator[tuple[str, str]]:
     for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
-        for text in re.split(r"^(?=rule |checkpoint |for network )", path.read_text(), flags=re.MULTILINE)[1:]:
+        for text in re.split(r"^(?=rule |checkpoint |for )", path.read_text(), flags=re.MULTILINE)[1:]:
             if text.startswith("for network"):
                 for network in NETWORKS:
                     named = textwrap.dedent(text.partition("\n")[2]).replace("{network}", network)
                     named = named.replace("{params.module}", f"pipeline_lib.features.{network}")
                     yield network, named.replace('(f"', '("')
+            elif text.startswith("for "):
+                found = re.search(r'else "(\w+)"', text)  # the first of several has this name
+                assert found, text
+                yield found[1], textwrap.dedent(text.partition("\n")[2])
             else:
                 yield text.split(":")[0].split()[1], text
 

@@ -73,6 +73,8 @@ rule coref_eval:
         "<work>/benchmarks/coref_eval.tsv"
     conda:
         "../../envs/learning.yaml"
+    resources:
+        gpu=config["features"]["gpus"],
     params:
         code=fingerprint("pipeline_lib.coref.evaluate"),
         config=section(""),

@@ -121,6 +121,8 @@ rule retrieval_eval:
         "<work>/benchmarks/retrieval/eval.tsv"
     conda:
         "../../envs/learning.yaml"
+    resources:
+        gpu=config["features"]["gpus"],
     params:
         code=lambda wildcards: fingerprint("pipeline_lib.retrieval.compare"),
         files=lambda wildcards, input: named(**{key: value for key, value in input.items() if key != "checkpoints"}),
