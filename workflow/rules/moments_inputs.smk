@@ -5,7 +5,6 @@ MOMENTS = config["moments"]
 OWN_MOMENTS = MOMENTS["dataset"] == "own"  # this pipeline's videos, not files of a published dataset
 MOMENTS_CLIP = MOMENTS["data"]["tokenizer"] == "clip"
 MEASURED = MOMENTS["splits"]["test"]  # the first one's result is results/moments_eval.json
-ONLY_MEASURED_MOMENTS = ("prediction", "evaluation")
 
 
 def moments_files():
@@ -34,10 +33,8 @@ def moments_annotations(*splits):
 
 def moments_options():
     """The section without what training doesn't use, so that other values there don't train again."""
-    kept = {key: value for key, value in MOMENTS.items() if key not in ONLY_MEASURED_MOMENTS}
-    kept["splits"] = {**MOMENTS["splits"], "test": ["test"]}
-    used = ("batch_videos", "longest", "round_to_clips", "nms")  # val is predicted, too
-    return json.dumps(kept | {"prediction": {key: MOMENTS["prediction"][key] for key in used}})
+    kept = {key: value for key, value in MOMENTS.items() if key != "evaluation"}
+    return json.dumps(kept | {"splits": {**MOMENTS["splits"], "test": ["test"]}})
 
 
 def moments_eval(place):
