@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 CURVES = {"val_R1@0.5": "R1@0.5", "val_R1@0.7": "R1@0.7", "val_miou": "mIoU", "val_mAP": "mAP"}
 TITLES = {"own": "own videos"}
 _VAL = MomentsEvaluation(recall_at=[0.3, 0.5, 0.7], ranges={}, bootstrap=0)
-_USED = ("dataset", "own_queries", "splits", "data", "model", "loss", "prediction")  # what decides the result, beside training
+# What decides the result, beside training.
+_USED = ("dataset", "own_queries", "splits", "data", "model", "loss", "prediction")
 
 
 class Grounding:

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline_lib import config
 from pipeline_lib.config.moments import Moments
+from pipeline_lib.core.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 ROWS = {  # batch, eval, clip_len, max_words, max_video, vocabulary, files, choose_by
@@ -64,3 +66,20 @@ def test_values(name):
     kept = {"share_mlp", "context", "max_words"}
     assert model.model_copy(update={key: getattr(Moments().model, key) for key in kept}) == Moments().model
     assert published.data.use_tef and data.normalise_video and data.normalise_text and not data.standardise
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"dataset": "tacos"}, "moments.annotations is missing; dataset tacos is read from files that it names"),
+        ({"dataset": "tacos", "annotations": "a", "features": ["f"]}, "moments.data.vocabulary is missing"),
+        ({"data": {"tokenizer": "glove_pkl"}}, "moments.data.vocabulary is missing; tokenizer glove_pkl"),
+        ({"data": {"max_words": 20}}, r"moments.model.max_words \(16\) and moments.data.max_words \(20\) differ"),
+        ({"data": {"clip_len": 0}}, "moments.data.clip_len = 0: give seconds above 0, or -1"),
+        ({"dataset": "qvhighlights", "data": {"contra_samples": 3}}, "contra_samples must be 2 with qvhighlights"),
+        ({"splits": {"test": []}}, "moments.splits.test"),
+    ],
+)
+def test_impossible_sections_are_named(section, message):
+    with pytest.raises(UserError, match=message):
+        config.load({"moments": section})
