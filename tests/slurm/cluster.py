@@ -4,13 +4,17 @@ Needs root (SLURM's daemons do), no systemd and no cgroups. GPUs are character d
 submits inherit no SLURM_CONF, so /etc/slurm/slurm.conf is a link to this cluster's while it runs.
 """
 
+import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import psutil
 
 PROGRAMS = (
     "munged",
@@ -219,6 +223,20 @@ StorageLoc=slurm_acct_db
         (self.folder / "spool" / name).mkdir(exist_ok=True)
         self._run("slurmd", "-D", "-N", name, name=f"slurmd.{name}")
 
+    def lose_node(self, name: str) -> None:
+        """End a node as a power cut does: its daemon, what watches over its jobs, and these, without a word to the others."""
+        jobs = (self.ask("squeue", "-h", "-w", name, "-o", "%A") or "").split()
+        self.stop(f"slurmd.{name}", kill=True)
+        watching = re.compile(rf"slurmstepd: \[({'|'.join(jobs)})\.")
+        for find in (
+            lambda process: watching.match(" ".join(process.cmdline())),
+            lambda process: _job_of(process) in jobs,
+        ):
+            for process in psutil.process_iter():
+                with contextlib.suppress(psutil.Error):
+                    if find(process):
+                        process.kill()
+
     def stop(self, name: str, kill: bool = False) -> None:
         """End one of our processes."""
         process = self.processes.pop(name)
@@ -251,9 +269,13 @@ StorageLoc=slurm_acct_db
         return dict(line.split(maxsplit=1) for line in shown.splitlines())
 
     def history(self, *fields: str) -> list[dict[str, str]]:
-        """What sacct says of all jobs that ever ran, without their steps."""
-        shown = self.ask("sacct", "-X", "-n", "-P", "-S", "now-1days", "-o", ",".join(fields)) or ""
+        """What sacct says of all jobs that ever ran, those that were tried again included, without their steps."""
+        shown = self.ask("sacct", "-X", "-D", "-n", "-P", "-S", "now-1days", "-o", ",".join(fields)) or ""
         return [dict(zip(fields, line.split("|"), strict=True)) for line in shown.splitlines()]
+
+
+def _job_of(process: psutil.Process) -> str | None:
+    return process.environ().get("SLURM_JOB_ID")
 
 
 def _wait(what: str, ready: Callable[[], bool], seconds: float = 60.0) -> None:
