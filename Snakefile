@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 min_version("9.20")
-gc.set_threshold(2_000_000)  # planning thousands of jobs makes many objects and little garbage: a fifth of the time
+gc.disable()  # planning thousands of jobs makes many objects and little garbage: a fifth of the time; on again at the start
 
 # Jobs use this package and this Python, also when no environment is activated; a conda environment's own comes before it.
 sys.path.insert(0, workflow.basedir)

@@ -63,7 +63,7 @@ def test_search_stop_retry(running):
     assert project.planned(*TARGETS) == {}
     assert retry.reopen(project.folder / "work", {"private"})["videos", "private"] == 1
     planned = project.planned(*TARGETS)
-    assert planned == {"articles": 1, "captions": 1, "videos": 1, "master": 1}
+    assert planned == {"articles": 1, "captions": 1, "videos": 1, "master": 2}
     project.run(*TARGETS)
     assert set(reasons(project, "videos").values()) == {None}
     assert set(files.read_json(project.folder / TARGETS[0])) == {GOOD, PRIVATE, BUSY}

@@ -17,7 +17,14 @@ FEATURES = dict.fromkeys(["s3d", *config["coref"]["features"], *config["features
 FEATURES |= {"clip": None} if "clip" in config["coref"]["evaluation"]["baselines"] else {}
 STAGES = ("articles", "captions", "videos", "inspection", "due_diligence", "objects", *FEATURES)
 STAGES += ("frames",) if config["frames"]["store"] else ()
+VIDEOS = (
+    f"{WORK}/videos/{{shard}}.parquet"  # no input of what comes after inspections, which are: 3 000 inputs less to plan
+)
 SHARDS = [shard_name(index) for index in range(config["shards"])]
+
+
+onstart:
+    gc.enable()
 
 
 wildcard_constraints:

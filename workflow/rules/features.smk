@@ -81,7 +81,6 @@ for network in GLOBAL_FEATURES:
             network
         input:
             shard=shard_list,
-            videos="<work>/videos/{shard}.parquet",
             clean="<work>/due_diligence/{shard}.parquet",
             weights=f"<work>/weights/{network}.safetensors",
         output:
@@ -95,6 +94,7 @@ for network in GLOBAL_FEATURES:
         resources:
             gpu=config["features"]["gpus"],
         params:
+            videos=VIDEOS,
             code=fingerprint(f"pipeline_lib.features.{network}"),
             module=f"pipeline_lib.features.{network}",
             options=section(f"features/{network}"),
@@ -104,7 +104,7 @@ for network in GLOBAL_FEATURES:
             ids=literal(config["source"]["id_pattern"]),
             limit=config["max_failed_fraction"],
         shell:
-            "python -m {params.module} {input.shard} --videos {input.videos} --due-diligence {input.clean}"
+            "python -m {params.module} {input.shard} --videos {params.videos} --due-diligence {input.clean}"
             " --weights {input.weights} --options {params.options:q} --video {params.video:q} --device {params.device}"
             " --decoders {params.decoders} --id-pattern {params.ids:q} --max-failed-fraction {params.limit}"
             " --out {output} 2> {log}"

@@ -3,9 +3,8 @@
 
 rule dataset_report:
     input:
-        ledgers=lambda wildcards: [path for stage in MASTERS["vid2article_master_filtered"] for path in ledgers(stage)],
-        videos=lambda wildcards: ledgers("videos"),
-        duplicates="<work>/duplicates.json",  # after all inspections; a thousand inputs less to plan. Facts come with ledgers
+        ledgers=lambda wildcards: ledgers("due_diligence"),  # after all stages that the page reads
+        duplicates="<work>/duplicates.json",
     output:
         html=report(
             "<results>/dataset_report.html",

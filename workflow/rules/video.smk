@@ -26,7 +26,6 @@ rule inspection:
 rule due_diligence:
     input:
         shard=shard_list,
-        videos="<work>/videos/{shard}.parquet",
         inspection="<work>/inspection/{shard}.parquet",
         articles="<work>/articles/{shard}.parquet",
         captions="<work>/captions/{shard}.parquet",
@@ -40,12 +39,13 @@ rule due_diligence:
     conda:
         "../../envs/data.yaml"
     params:
+        videos=VIDEOS,
         code=fingerprint("pipeline_lib.clean.due_diligence"),
         options=section("due_diligence"),
         ids=literal(config["source"]["id_pattern"]),
         limit=config["max_failed_fraction"],
     shell:
-        "python -m pipeline_lib.clean.due_diligence {input.shard} --videos {input.videos} --inspection {input.inspection}"
+        "python -m pipeline_lib.clean.due_diligence {input.shard} --videos {params.videos} --inspection {input.inspection}"
         " --articles {input.articles} --captions {input.captions} --options {params.options:q} --id-pattern {params.ids:q}"
         " --max-failed-fraction {params.limit} --out {output.ledger} 2> {log}"
 
@@ -75,7 +75,6 @@ rule duplicates:
 rule frames:
     input:
         shard=shard_list,
-        videos="<work>/videos/{shard}.parquet",
         clean="<work>/due_diligence/{shard}.parquet",
     output:
         "<work>/frames/{shard}.parquet",
@@ -86,12 +85,13 @@ rule frames:
     conda:
         "../../envs/data.yaml"
     params:
+        videos=VIDEOS,
         code=fingerprint("pipeline_lib.video.frames"),
         options=section("frames"),
         video=section("video"),
         ids=literal(config["source"]["id_pattern"]),
         limit=config["max_failed_fraction"],
     shell:
-        "python -m pipeline_lib.video.frames {input.shard} --videos {input.videos} --due-diligence {input.clean}"
+        "python -m pipeline_lib.video.frames {input.shard} --videos {params.videos} --due-diligence {input.clean}"
         " --options {params.options:q} --video {params.video:q} --id-pattern {params.ids:q}"
         " --max-failed-fraction {params.limit} --out {output} 2> {log}"
