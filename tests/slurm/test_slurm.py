@@ -13,7 +13,7 @@ from pipeline_lib.core import files, ledger
 pytestmark = pytest.mark.slow
 
 STAGES = ("articles", "captions", "videos", "due_diligence", "frames", "objects", "s3d")
-NETWORKS = ("objects", "s3d", "coref_train")
+NETWORKS = ("objects", "s3d", "coref_train", "coref_eval")
 
 
 def rule_of(row):

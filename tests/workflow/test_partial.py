@@ -122,7 +122,7 @@ def test_adopt_after_an_edit_that_changes_no_number_and_refuse_after_one_that_do
     assert {path.name for path in (work / "s3d/items").iterdir()} == {spec, before}
     assert not list(work.glob(".adopt*"))
 
-    status, said = command(project, "core.status", "--plan", "--cores", "2", *SNAKEMAKE)
+    status, said = command(project, "core.status", "work", "--plan", "--cores", "2", *SNAKEMAKE)
     assert status == 0 and f"{spec} (+1 old)" in said and "12/12" in said
     assert "a run would do" in said and "s3d" in said.partition("a run would do")[2] and "on 2 cores" in said
     status, said = command(project, "core.gc", "--older-than", "0")
