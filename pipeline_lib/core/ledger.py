@@ -3,6 +3,8 @@
 import contextlib
 import gc
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +16,7 @@ from pipeline_lib.core.files import atomic
 from pipeline_lib.core.ids import shard_name
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
+READERS = 4  # files read at a time; most of it is waiting, and work that threads share
 
 SCHEMA = pa.schema(
     [
@@ -76,9 +79,14 @@ def write(path: Path, rows: Iterable[Row]) -> None:
 
 def read(path: Path) -> dict[str, Row]:
     """Read a ledger as {video_id: row}, in file order."""
+    return _rows(columns(path, Row._fields))
+
+
+def _rows(table: pa.Table) -> dict[str, Row]:
+    """Rows by video id; made by the tuple's own constructor, in half the time of Row's."""
     with _uncollected():
-        values = [column.to_pylist() for column in columns(path, Row._fields).columns]
-        return dict(zip(values[0], map(Row, *values), strict=True))
+        values = [column.to_pylist() for column in table.columns]
+        return dict(zip(values[0], map(partial(tuple.__new__, Row), zip(*values, strict=True)), strict=True))
 
 
 def columns(path: Path, names: Sequence[str]) -> pa.Table:
@@ -98,10 +106,9 @@ def columns(path: Path, names: Sequence[str]) -> pa.Table:
 
 def read_shards(folder: Path, shards: int) -> dict[str, Row]:
     """All ledgers of a stage, sorted by video id; ledgers of an older, larger number of shards are left alone."""
-    rows: dict[str, Row] = {}
-    with _uncollected():
-        for index in range(shards):
-            rows.update(read(Path(folder) / f"{shard_name(index)}.parquet"))
+    paths = [Path(folder) / f"{shard_name(index)}.parquet" for index in range(shards)]
+    with _uncollected(), ThreadPoolExecutor(READERS) as readers:
+        rows = _rows(pa.concat_tables(readers.map(lambda path: columns(path, Row._fields), paths)))
         return {video_id: rows[video_id] for video_id in sorted(rows)}
 
 
