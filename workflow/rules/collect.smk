@@ -127,12 +127,6 @@ rule videos:
         " --max-failed-fraction {params.limit} --out {output} 2> {log}"
 
 
-def master_before(name):
-    """The master file with one stage less, in place of the ledgers of its stages: 3 000 inputs less to plan."""
-    earlier = list(MASTERS)[: list(MASTERS).index(name)]
-    return f"{WORK}/{earlier[-1]}.json" if earlier else []
-
-
 rule master:
     input:
         before=lambda wildcards: master_before(wildcards.master),
