@@ -91,12 +91,6 @@ def ledgers(stage):
     return [f"{WORK}/{stage}/{shard}.parquet" for shard in SHARDS]
 
 
-def master_before(name):
-    """The master file with one stage less, in place of the ledgers of its stages: 3 000 inputs less to plan."""
-    earlier = list(MASTERS)[: list(MASTERS).index(name)]
-    return f"{WORK}/{earlier[-1]}.json" if earlier else []
-
-
 def lost_ledgers(wildcards):
     """Ledgers that are gone although others of their shard, or a result, were made from them; asked for, they are made again."""
     if not Path(WORK, "shards.json").exists():

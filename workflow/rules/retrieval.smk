@@ -114,7 +114,6 @@ rule retrieval_eval:
         result="<results>/retrieval_eval.json",
         table="<results>/retrieval_eval.md",
         relevance="<work>/retrieval/test/relevance.hdf5",
-        similarities=expand("<work>/retrieval/test/{loss}.hdf5", loss=LOSSES),
     log:
         "<work>/logs/retrieval/eval.log",
     benchmark:
