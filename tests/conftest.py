@@ -10,14 +10,6 @@ import pytest
 from pipeline_lib.video.encoding import DETERMINISTIC
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `-n 2 --dist loadgroup`: a file's tests stay together, and so do all that share the finished tiny run."""
-    for item in items:
-        shared = "finished" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("finished" if shared else str(item.path.name)))
-
-
 @pytest.fixture(scope="session")
 def make_video() -> Callable[..., Path]:
     """A function (path, seconds, fps, size, …) that writes an H.264 file whose frame i has brightness 4·i modulo 256."""

@@ -3,7 +3,8 @@
 
 rule dataset_report:
     input:
-        ledgers=lambda wildcards: ledgers("due_diligence"),  # after all stages that the page reads
+        ledgers=lambda wildcards: [path for stage in MASTERS["vid2article_master_filtered"] for path in ledgers(stage)],
+        videos=lambda wildcards: ledgers("videos"),
         duplicates="<work>/duplicates.json",
     output:
         html=report(
