@@ -84,7 +84,8 @@ def side_by_side(
         except BaseException as error:
             put(error)
 
-    running = [threading.Thread(target=work, daemon=True) for _ in range(min(threads, max(1, len(items))))]
+    workers = range(min(threads, max(1, len(items))))
+    running = [threading.Thread(target=work, name=f"side_by_side-{i}", daemon=True) for i in workers]
     for thread in running:
         thread.start()
     try:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -59,6 +60,7 @@ def package(tmp_path, monkeypatch):
     (folder / "templates/page.html.j2").write_text(TEMPLATE)
     (folder / "templates/more.js").write_text("report.count = (n) => `${n} {{ not a template }}`;\n")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "hostile_page", raising=False)  # of another test's folder, which is gone by now
     return "hostile_page"
 
 
