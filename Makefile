@@ -25,8 +25,9 @@ test-fast: $(READY) ## what takes seconds
 
 test-slurm: $(READY) ## a real SLURM on this machine; needs root and Debian's packages, which it installs
 	command -v slurmctld mariadbd >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -qq --no-install-recommends munge slurmctld slurmd slurmdbd slurm-client mariadb-server)
-	PIPELINE_SLURM=1 $(BIN)/python -m pytest tests/slurm
+		apt-get install -y -qq --no-install-recommends munge slurmctld slurmd slurmdbd slurm-client mariadb-server) || \
+		echo "SLURM can't be installed here: its tests will be skipped" >&2
+	PIPELINE_SLURM=1 $(BIN)/python -m pytest -rs tests/slurm
 
 lint: $(READY)
 	$(BIN)/ruff check .

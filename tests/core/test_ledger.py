@@ -56,3 +56,19 @@ def test_foreign_files_are_named(tmp_path):
     with pytest.raises(UserError, match=r"not a ledger .*reason"):
         ledger.read(path)
     assert gc.isenabled()
+
+
+def test_among_many_shards_the_foreign_file_is_named(tmp_path):
+    for shard in range(3):
+        ledger.write(tmp_path / f"{shard:04d}.parquet", [Row(f"v{shard}", ledger.OK)])
+    with pytest.raises(UserError, match=r"0003.parquet does not exist"):
+        ledger.read_shards(tmp_path, 4)
+    path = tmp_path / "0001.parquet"
+    for table in ({"video_id": ["a"], "status": ["ok"]}, {"spec": ["a"], "status": ["ok"]}, {"video_id": [1]}):
+        pq.write_table(pa.table(table), path)
+        with pytest.raises(UserError, match=r"0001.parquet is not a ledger"):
+            ledger.read_shards(tmp_path, 3)
+    path.write_bytes((tmp_path / "0002.parquet").read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"0001.parquet is not a ledger"):
+        ledger.read_shards(tmp_path, 3)
+    assert gc.isenabled()

@@ -9,7 +9,9 @@ import os
 import re
 import shutil
 import socket
+import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,8 +38,28 @@ def why_not() -> str | None:
     """Why no cluster can be started here, or None."""
     if os.geteuid() != 0:
         return "SLURM's daemons need root"
-    missing = [name for name in PROGRAMS if not _program(name)]
-    return f"{', '.join(missing)} missing (make test-slurm installs them)" if missing else None
+    if missing := [name for name in PROGRAMS if not _program(name)]:
+        return f"{', '.join(missing)} missing (make test-slurm installs them)"
+    if any((DEFAULT / name).exists() for name in ("slurm.conf", "gres.conf")):
+        return f"{DEFAULT} holds the configuration of a cluster; delete it if none runs"
+    for port in (*PORTS.values(), *(PORTS["slurmd"] + number for number in range(1, sum(map(len, NODES.values()))))):
+        with socket.socket() as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind(("127.0.0.1", port))
+            except OSError as error:
+                return f"port {port}: {error}"
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        try:
+            _null_device(Path(folder, "gpu0"))
+        except OSError as error:
+            return f"no device file can be made: {error}"
+    return None
+
+
+def _null_device(path: Path) -> None:
+    """A character device that takes everything and gives nothing."""
+    os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
 
 
 def _program(name: str) -> str | None:
@@ -121,7 +143,7 @@ class Cluster:
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
         for index in (0, 1):
-            os.mknod(base / f"dev/gpu{index}", 0o666 | 0o020000, os.makedev(1, 3))
+            _null_device(base / f"dev/gpu{index}")
         nodes = [
             f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={PORTS['slurmd'] + number} CPUs=2 "
             f"RealMemory=8000 {'Gres=gpu:fake:2 ' if name in NODES['gpu'] else ''}State=UNKNOWN"

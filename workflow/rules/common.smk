@@ -17,9 +17,8 @@ FEATURES = dict.fromkeys(["s3d", *config["coref"]["features"], *config["features
 FEATURES |= {"clip": None} if "clip" in config["coref"]["evaluation"]["baselines"] else {}
 STAGES = ("articles", "captions", "videos", "inspection", "due_diligence", "objects", *FEATURES)
 STAGES += ("frames",) if config["frames"]["store"] else ()
-VIDEOS = (
-    f"{WORK}/videos/{{shard}}.parquet"  # no input of what comes after inspections, which are: 3 000 inputs less to plan
-)
+# No input of what comes after inspections, which are one: 3 000 inputs less to plan.
+VIDEOS = f"{WORK}/videos/{{shard}}.parquet"
 SHARDS = [shard_name(index) for index in range(config["shards"])]
 
 
@@ -73,16 +72,19 @@ def split_is_done():
 
 
 def lists_are_there():
-    """Whether no list is missing that a finished split wrote; they are not declared, so that unchanged ones stay untouched
-    (and 1 000 outputs of one rule slow planning by a second)."""
+    """Whether no list is missing that a finished split wrote; undeclared, unchanged ones stay untouched, and plans are fast."""
     done = Path(WORK, "shards.json").exists()
     return not done or all(Path(WORK, "shards", f"{shard}.json").exists() for shard in SHARDS)
 
 
-def shard_list(wildcards):
-    """The list of videos of a shard. Asked by every per-shard rule, so that a changed list re-runs its shard alone."""
+def list_after_split(wildcards):
+    """The list of videos of a shard, once the split is done."""
     split_is_done()
     return f"{WORK}/shards/{wildcards.shard}.json"
+
+
+# An input of every per-shard rule: a changed list re-runs its shard alone. Plain paths plan faster (docs/decisions.md).
+shard_list = "<work>/shards/{shard}.json" if Path(WORK, "shards.json").exists() else list_after_split
 
 
 def ledgers(stage):
