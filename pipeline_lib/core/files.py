@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,17 @@ def write_json(path: Path, value: Any, *, indent: int | None = 1, sort_keys: boo
         path,
         json.dumps(value, indent=indent, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False) + "\n",
     )
+
+
+def write_entries(path: Path, entries: Iterable[tuple[str, Any]]) -> None:
+    """Write keys and values as one JSON object, a line each, atomically; one value is in memory at a time."""
+    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as stream:
+        before = "{\n"
+        for key, value in entries:
+            text = json.dumps({key: value}, sort_keys=True, ensure_ascii=False, allow_nan=False)
+            stream.write(before + text[1:-1])
+            before = ",\n"
+        stream.write("{}\n" if before == "{\n" else "\n}\n")
 
 
 def read_json(path: Path) -> Any:

@@ -61,9 +61,9 @@ def test_masters_hold_what_is_ok_everywhere(tmp_path):
         for v in "abc":
             files.write_json(tmp_path / stage / f"{v}.json", {stage: v})
     folders = [tmp_path / stage for stage in ("articles", "captions", "due_diligence")]
-    assert merge(folders[:1], 1) == {"a": {"articles": "a"}, "b": {"articles": "b"}}
-    assert list(merge(folders[:2], 1)) == ["a", "b"]
-    assert merge(folders, 1) == {"a": {"articles": "a", "captions": "a"}}
+    assert dict(merge(folders[:1], 1)) == {"a": {"articles": "a"}, "b": {"articles": "b"}}
+    assert [name for name, _ in merge(folders[:2], 1)] == ["a", "b"]
+    assert dict(merge(folders, 1)) == {"a": {"articles": "a", "captions": "a"}}
 
 
 GOLD = {

@@ -59,6 +59,20 @@ def test_json_is_strict_and_canonical(tmp_path):
     assert files.read_json(path) == {"a": "é", "b": 1}
 
 
+def test_entries_are_one_object_of_a_line_each(tmp_path):
+    path = tmp_path / "x.json"
+    entries = {"a": {"b": [1, "é"], "a": None}, 'q"\n': {}, "z": "…"}
+    files.write_entries(path, iter(entries.items()))
+    assert path.read_text(encoding="utf-8").splitlines()[1] == '"a": {"a": null, "b": [1, "é"]},'
+    assert files.read_json(path) == entries and list(files.read_json(path)) == list(entries)
+    files.write_entries(path, [])
+    assert files.read_json(path) == {}
+    with pytest.raises(ValueError):
+        files.write_entries(path, [("a", float("nan"))])
+    assert files.read_json(path) == {}
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_broken_json_names_the_file(tmp_path):
     path = tmp_path / "a.json"
     with pytest.raises(UserError, match=r"a\.json does not exist"):
