@@ -210,5 +210,5 @@ def merge_texts(folder: Path, videos: int) -> dict[str, float]:
     out = folder / "master.json"
     began, cpu = time.perf_counter(), time.process_time()
     files.write_entries(out, merge([folder / "articles", folder / "captions"], 1))
-    found = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu, "videos": videos}
+    found = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu, "entries": videos}
     return {**found, "kB a video": out.stat().st_size / 1e3 / videos}

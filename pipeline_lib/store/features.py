@@ -14,7 +14,7 @@ import numpy as np
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.store.reader import FeatureFile
 
-EPSILON = 1e-5  # added to lengths, as in MESM's loader: a row of zeros stays zeros
+EPSILON = 1e-5  # added to lengths, as in Moment-DETR's loader: a row of zeros stays zeros
 
 
 class Features:
