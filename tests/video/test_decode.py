@@ -16,7 +16,7 @@ from pipeline_lib.video.probe import probe
 from pipeline_lib.video.sampling import Sampling, choose
 
 SAMPLINGS = [Sampling(3.0), Sampling(0.4), Sampling(0.5, "ffmpeg"), Sampling(3.0, "keyframe")]
-CACHE = Path(".cache/sample")
+CACHE = Path(__file__).parents[2] / ".cache/sample"
 
 
 def brightness(frame):
