@@ -91,5 +91,7 @@ def read(work: Path, shards: int) -> dict[str, Fall | None]:
     """What became of every id of a work folder."""
     if not (work / "duplicates.json").exists():
         raise UserError(f"{work} has no duplicates.json; run snakemake {work}/duplicates.json first")
-    stages = {stage: ledger.read_shards(work / stage, shards) for stage in STAGES}
+    stages = {
+        stage: ledger.read_shards(work / stage, shards, ("video_id", "status", "reason", "detail")) for stage in STAGES
+    }
     return falls(stages, dropped(work / "duplicates.json"))

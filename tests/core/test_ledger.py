@@ -34,6 +34,12 @@ def test_shards_beyond_the_count_are_left_alone(tmp_path):
     assert list(ledger.read_shards(tmp_path, 2)) == ["a", "c"]
 
 
+def test_columns_that_are_not_read_have_their_defaults(tmp_path):
+    ledger.write(tmp_path / "0000.parquet", [Row("a", ledger.FAILED, "live", "on air", bytes=3, spec="x")])
+    found = ledger.read_shards(tmp_path, 1, ("video_id", "status", "reason"))
+    assert found == {"a": Row("a", ledger.FAILED, "live")}
+
+
 def test_empty_ledger_is_legal(tmp_path):
     ledger.write(tmp_path / "0000.parquet", [])
     assert ledger.read(tmp_path / "0000.parquet") == {}
