@@ -204,6 +204,7 @@ def _fetched(command: list[str], cache: Path) -> str:
     Returns:
         The last line that it complained, a warning only if there is nothing else.
     """
+    cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=cache) as folder:
         try:
             result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

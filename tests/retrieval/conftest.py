@@ -19,7 +19,6 @@ SHA256 = "c043cb27df5bca26d1870bba0363fe722ef8eaddf72590c1b7598a6d24eb1351"
 @pytest.fixture(scope="session")
 def many_positives() -> np.ndarray:
     """ECCV Caption (Chun et al., ECCV 2022): (1332 texts, images) of 0 and 1, some eight images for a text, judged by people."""
-    CACHE.mkdir(parents=True, exist_ok=True)
     try:
         path = films.download(films.Package("eccv-caption==0.1.0", WHEEL), CACHE)
     except UserError as error:

