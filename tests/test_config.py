@@ -68,3 +68,9 @@ def _missing(full: dict, given: dict, prefix: str = "") -> list[str]:
         elif isinstance(value, dict):
             missing += _missing(value, given[key], f"{prefix}{key}.")
     return missing
+
+
+@pytest.mark.parametrize("path", ["w o", "a'b", "$HOME/work", "work;x", "{shard}"])
+def test_folders_that_shell_commands_cannot_take_are_refused(path):
+    with pytest.raises(UserError, match=r"paths\.work .*plainer name"):
+        config.load({"paths": {"work": path}})

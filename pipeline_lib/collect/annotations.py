@@ -12,6 +12,7 @@ import typer
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
 from pipeline_lib.collect.sources import open_source
+from pipeline_lib.collect.sources.local import LocalSource
 from pipeline_lib.config.collect import SourceOptions
 from pipeline_lib.core import arguments, cli, files
 from pipeline_lib.core.errors import UserError, explain
@@ -67,10 +68,13 @@ def main(
 ) -> None:
     """Write the gold labels that training leaves out and evaluation reads."""
     wanted = cli.parse_options(SourceOptions, options)
+    source = open_source(wanted, seed, out.parent)
     if wanted.annotations:
         labels = check(files.read_json(Path(wanted.annotations)), wanted.annotations)
     else:
-        labels = check(open_source(wanted, seed, out.parent).annotations(), f"annotations of source {wanted.kind}")
+        labels = check(source.annotations(), f"annotations of source {wanted.kind}")
+    if isinstance(source, LocalSource):
+        labels = source.by_id(labels)
     log.info("%d annotated videos", len(labels))
     files.write_json(out, labels)
 

@@ -1,10 +1,11 @@
 """config.yaml (a mapping) → validated sections: the only definition of the configuration, its defaults and its schema."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pipeline_lib.config.base import Section, as_dict
 from pipeline_lib.config.clean import DueDiligence, Duplicates
@@ -22,6 +23,15 @@ from pipeline_lib.core.errors import UserError, explain
 class Paths(Section):
     work: str = Field("work", description="folder for everything that can be made again")
     results: str = Field("results", description="folder for metrics and pages")
+
+    @field_validator("work", "results")
+    @classmethod
+    def _plain(cls, path: str) -> str:
+        if odd := re.search(r"[^\w./@%+=:,~-]", path):
+            raise ValueError(
+                f"{path!r} holds {odd[0]!r}, which shell commands can't take as it is; give a plainer name or a link"
+            )
+        return path
 
 
 class Config(Section):

@@ -29,6 +29,8 @@ def run(main: Callable[..., Any]) -> None:
         fail(f"error: {one_line(error, 1000)}", USER_ERROR)
     except StopStage as error:
         fail(f"stopped: {one_line(error, 1000)}", STOPPED)
+    except (IsADirectoryError, NotADirectoryError, FileExistsError, PermissionError) as error:
+        fail(f"error: {error.filename}: {error.strerror}; correct the path, or who may write there", USER_ERROR)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -25,8 +25,13 @@ def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success fsync it and rename it to `path`, on error remove it.
 
     What killed processes left in the folder is removed at its first use by this process.
+
+    Raises:
+        UserError: `path` is a folder.
     """
     path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give the name of a file to write")
     if not path.parent.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path.parent)
@@ -143,4 +148,4 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; run the stage that makes it, or correct the path") from None
     except (ValueError, RecursionError) as error:  # the latter of brackets a thousand deep
-        raise UserError(f"{path} is not valid JSON ({error}); delete or repair it") from None
+        raise UserError(f"{path} is not valid JSON ({error}); correct the path or the file") from None

@@ -49,7 +49,7 @@ class Frame:
 
 
 def sample(
-    path: Path, every: float = 3.0, mode: Literal["exact", "keyframe"] = "exact", filters: str = ""
+    path: Path | str, every: float = 3.0, mode: Literal["exact", "keyframe"] = "exact", filters: str = ""
 ) -> Iterator[Frame]:
     """The frames shown at 0, every, 2·every … seconds.
 
@@ -58,16 +58,19 @@ def sample(
 
     Raises:
         ItemError: as `frames`.
+        ValueError: there is no such mode.
     """
+    if mode not in ("exact", "keyframe"):
+        raise ValueError(f"mode {mode!r} is neither exact nor keyframe")
     return frames(path, Sampling(every, "keyframe" if mode == "keyframe" else "at_or_after", filters))
 
 
-def dense(path: Path, fps: float, width: int, height: int) -> Iterator[Frame]:
+def dense(path: Path | str, fps: float, width: int, height: int) -> Iterator[Frame]:
     """The frames that `ffmpeg -vf fps=…,scale=…` shows, for networks that take clips."""
     return frames(path, Sampling(1.0 / fps, "ffmpeg", f"scale={width}:{height}"))
 
 
-def frames(path: Path, sampling: Sampling) -> Iterator[Frame]:
+def frames(path: Path | str, sampling: Sampling) -> Iterator[Frame]:
     """The frames that `sampling` asks for, in order.
 
     Times count from the first frame, whatever the container's start time. A frame serves several wanted times when the
@@ -76,6 +79,7 @@ def frames(path: Path, sampling: Sampling) -> Iterator[Frame]:
     Raises:
         ItemError: as probe.open_video; undecodable when no frame comes out, or when decoding breaks off.
     """
+    path = Path(path)
     index = read_index(path)
     done = 0
     if index is not None:

@@ -22,6 +22,11 @@ def run(monkeypatch, error):
     [
         (UserError("no such\nfile"), 2, "error: no such file\n"),
         (StopStage("rate limited"), 3, "stopped: rate limited\n"),
+        (
+            IsADirectoryError(21, "Is a directory", "t"),
+            2,
+            "error: t: Is a directory; correct the path, or who may write there",
+        ),
         (OSError(errno.ENOSPC, "full", "work/x"), 3, "stopped: no space left on the disk (work/x)"),
     ],
 )

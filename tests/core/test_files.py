@@ -22,6 +22,11 @@ def test_file_appears_whole_or_not_at_all(tmp_path):
     assert path.read_text() == "old"
 
 
+def test_a_folder_is_no_file_to_write(tmp_path):
+    with pytest.raises(UserError, match="is a folder"):
+        files.write_text(tmp_path, "x")
+
+
 def test_a_writer_that_wrote_nothing_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), files.atomic(tmp_path / "a"):
         pass
@@ -81,7 +86,7 @@ def test_broken_json_names_the_file(tmp_path):
     with pytest.raises(UserError, match=r"a\.json is not valid JSON"):
         files.read_json(path)
     path.write_text(json.dumps([1])[:-1])
-    with pytest.raises(UserError, match="repair"):
+    with pytest.raises(UserError, match="correct the path or the file"):
         files.read_json(path)
 
 

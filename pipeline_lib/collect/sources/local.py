@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import math
 import os
 import re
@@ -18,12 +19,14 @@ from pipeline_lib.collect.sources.local_files import EXTENSIONS, UNKNOWN_LANGUAG
 from pipeline_lib.core import files
 from pipeline_lib.core.errors import ItemError, UserError
 
+log = logging.getLogger(__name__)
+
 MAX_SIDECAR_BYTES = 20 * 10**6
 _FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file
 
 
 class LocalSource:
-    """Videos of one folder (subfolders are not searched) or of a CSV, listed once when the source is made.
+    """Videos of one folder (subfolders are not searched) or of a list, listed once when the source is made.
 
     Raises UserError for a missing folder, for two files that would have the same id, and for a list that can't be read.
     """
@@ -31,7 +34,7 @@ class LocalSource:
     name = "local"
 
     def __init__(self, place: Path, extensions: Sequence[str] = EXTENSIONS) -> None:
-        is_list = place.suffix.lower() == ".csv" and not place.is_dir()
+        is_list = place.is_file() or (place.suffix.lower() == ".csv" and not place.is_dir())
         self._folder = place.parent if is_list else place
         self._entries = listed(place) if is_list else scan(place, extensions)
 
@@ -120,6 +123,30 @@ class LocalSource:
         if not isinstance(value, dict) or not all(isinstance(item, dict) for item in value.values()):
             raise UserError(f"{path} must be an object {{video_id: {{…}}}}; correct or remove it")
         return value
+
+    def by_id(self, labels: dict[str, Any]) -> dict[str, Any]:
+        """Labels whose keys are ids, file names without suffix, or paths as the list has them → by id, sorted.
+
+        A key that is none of these is kept, and named in the log.
+
+        Raises:
+            UserError: a name that several files have, or a video with two labels.
+        """
+        ids: dict[str, list[str]] = {}
+        for video_id, entry in self._entries.items():
+            for name in {entry.name, entry.video.stem, clean(entry.name), clean(entry.video.stem)}:
+                ids.setdefault(name, []).append(video_id)
+        found: dict[str, Any] = {}
+        for key, label in labels.items():
+            ours = [key] if key in self._entries else ids.get(key, [])
+            if len(ours) > 1:
+                raise UserError(f"annotations: {key} is the name of several videos; give the ids {', '.join(ours)}")
+            if not ours:
+                log.warning("annotations: %s is no video of %s", key, self._folder)
+            if (video_id := ours[0] if ours else key) in found:
+                raise UserError(f"annotations: video {video_id} has two entries, one of them {key}; remove one")
+            found[video_id] = label
+        return dict(sorted(found.items()))
 
     def _entry(self, video_id: str) -> Entry:
         try:

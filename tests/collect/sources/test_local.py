@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+from pipeline_lib.collect import annotations
 from pipeline_lib.collect.sources import local, local_files
 from pipeline_lib.collect.sources.local import LocalSource
 from pipeline_lib.core.errors import ItemError, Reason, UserError
@@ -212,6 +213,27 @@ def test_two_files_with_one_id_are_named(folder):
 def test_missing_folder_is_a_persons_mistake(tmp_path):
     with pytest.raises(UserError, match="not a folder"):
         LocalSource(tmp_path / "absent")
+
+
+def test_labels_go_by_id_or_by_name(folder, caplog):
+    source = LocalSource(folder)
+    odd = local_files.id_of("Größe: live? $(x)")
+    labels = {"storm": {"split": "val"}, "Größe: live? $(x)": {"split": "test"}, "gone": {"split": "train"}}
+    assert source.by_id(labels) == {"storm": {"split": "val"}, odd: {"split": "test"}, "gone": {"split": "train"}}
+    assert list(source.by_id(labels)) == sorted(["storm", odd, "gone"])
+    assert "gone is no video of" in caplog.text and "storm is no" not in caplog.text
+    with pytest.raises(UserError, match=f"{odd} has two entries"):
+        source.by_id({"Größe: live? $(x)": {}, odd: {}})
+
+
+def test_labels_of_annotations_go_by_name(folder, tmp_path):
+    label = {"split": "test", "duration": 9.0, "article_sentences": ["A car stops."]}
+    (tmp_path / "gold.json").write_text(json.dumps({"Größe: live? $(x)": label}))
+    for place in ({"annotations": str(tmp_path / "gold.json")}, {}):
+        options = json.dumps({"kind": "local", "local": {"folder": str(folder)}, **place})
+        annotations.main(options, tmp_path / "out.json")
+        assert list(json.loads((tmp_path / "out.json").read_text())) == [local_files.id_of("Größe: live? $(x)")]
+        (folder / "annotations.json").write_text((tmp_path / "gold.json").read_text())
 
 
 def test_annotations(folder):

@@ -65,6 +65,15 @@ def test_the_same_name_in_two_folders(folder):
     assert (folder / "out").read_bytes() == b"c/clip.mp4"
 
 
+def test_labels_of_the_same_name_in_two_folders_go_by_path(folder):
+    (folder / "list.txt").write_text("video_path\na/news.mp4\nb/news.mp4\n")
+    source = LocalSource(folder / "list.txt")  # whatever the suffix of a list is
+    first, second = id_of("a/news.mp4"), id_of("b/news.mp4")
+    assert source.by_id({"b/news.mp4": {}, first: {}}) == {key: {} for key in sorted([first, second])}
+    with pytest.raises(UserError, match="news is the name of several videos"):
+        source.by_id({"news": {}})
+
+
 def test_missing_files_are_listed_and_have_a_reason(folder):
     source = opened(folder, "video_path,article,captions\na/gone.mp4,,texts/gone.vtt\n")
     assert list(source.search("*", 9)) == ["gone"]
