@@ -36,10 +36,15 @@ def wrong(path: Path, line: int, what: str, expected: str) -> UserError:
 
 def text(path: Path) -> str:
     """The text of a file; a missing or undecodable one is a UserError that names it."""
+    path = Path(path)
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; give the folder that holds the dataset's annotation files") from None
+    except NotADirectoryError:
+        raise UserError(
+            f"{path.parent} is no folder; give the folder that holds the dataset's annotation files"
+        ) from None
     except IsADirectoryError:
         raise UserError(f"{path} is a folder, not a file; give the dataset's own annotation files") from None
     except UnicodeDecodeError as error:

@@ -124,6 +124,8 @@ def main(
     pkl: Annotated[bool, typer.Option("--pkl", help="write glove.pkl too, for code that loads one")] = False,
 ) -> None:
     """Write the vocabulary of a dataset's sentences: ids, vectors and counts of the words that have a vector."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; give --out a folder, new or there already")
     counts = count(corpora.texts(dataset, annotations, splits))
     if vectors_file.suffix == ".txt":  # may hold 2.6 GB of other words
         known = vectors.WordVectors.of(*formats.glove(vectors_file, wanted=counts))

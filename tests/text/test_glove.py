@@ -116,6 +116,15 @@ def test_command_line(tmp_path: Path, suffix: str) -> None:
     assert read(tmp_path / "out" / "glove.pkl").pickled() == build(SENTENCES, KNOWN).pickled()
 
 
+def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
+    file = tmp_path / "README.md"
+    file.write_text("mine")
+    with pytest.raises(UserError, match=r"README\.md is no folder; give the folder that holds"):
+        glove.main(Corpus.TACOS, file, tmp_path / "vectors.txt", tmp_path / "out")
+    with pytest.raises(UserError, match=r"README\.md is a file; give --out a folder"):  # before anything is read
+        glove.main(Corpus.TACOS, tmp_path / "none", tmp_path / "vectors.txt", file)
+
+
 def test_every_ascii_character_is_cut_into_something() -> None:
     for character in string.printable:
         assert "".join(treebank.words(f"a{character}b")).replace(" ", "") or not character.strip()
