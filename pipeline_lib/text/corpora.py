@@ -4,6 +4,7 @@ Which splits these are, and how many tokens of a sentence a model reads, is MESM
 val, QVHighlights without test. Charades-CD and -CG are Charades-STA split anew, and upstream links its files for them.
 """
 
+import os
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -38,11 +39,14 @@ def texts(corpus: Corpus, annotations: Path, splits: str | None = None) -> Itera
         corpus: whose.
         annotations: the dataset's folder; of captions a vid2article file, or a folder that holds one.
         splits: names with commas between them, to count other splits than upstream does.
+
+    Raises:
+        UserError: no such split, a file is missing or malformed, or nothing in it has captions.
     """
     if corpus == Corpus.CAPTIONS:
         if splits is not None:
             raise UserError("captions have no splits; leave --splits out")
-        return sentences.captions(sentences.read(_master(annotations)))
+        return _captions(_master(annotations))
     dataset = Dataset(corpus)
     if splits is None and dataset not in _SPLITS:
         annotations, dataset = _charades_sta(dataset, annotations), Dataset.CHARADES_STA
@@ -62,11 +66,20 @@ def _master(path: Path) -> Path:
     return found[0]
 
 
+def _captions(path: Path) -> Iterator[str]:
+    entries = sentences.read(path)
+    if entries and all(entry.captions is None for entry in entries.values()):
+        raise UserError(f"no entry of {path} has captions; give a vid2article file, such as {_MASTERS[0]}")
+    return sentences.captions(entries)
+
+
 def _charades_sta(dataset: Dataset, folder: Path) -> Path:
     """The folder of Charades-STA that belongs to one of -CD or -CG."""
     for place in _CHARADES:
-        if all((folder / place / name).is_file() for name in datasets.splits(Dataset.CHARADES_STA).values()):
-            return folder / place
+        # Of a link the system's .. is the folder of its target, so what lies beside the link itself comes first.
+        for found in (Path(os.path.normpath(folder / place)), folder / place):
+            if all((found / name).is_file() for name in datasets.splits(Dataset.CHARADES_STA).values()):
+                return found
     raise UserError(
         f"{dataset} is counted over Charades-STA, as MESM does, but its files are neither in {folder} nor in "
         f"{' or '.join(_CHARADES[1:])} from there; put them there, or count the dataset's own sentences with "

@@ -115,13 +115,15 @@ def main(
     captions: Annotated[Path | None, typer.Option(help="short for --dataset captions --annotations FILE")] = None,
     splits: Annotated[str | None, typer.Option(help="splits to count, train,val,…; default those of MESM")] = None,
     context: Annotated[
-        int | None, typer.Option(min=3, help="CLIP tokens per sentence including start and end; default MESM's")
+        int | None, typer.Option(min=3, help="clip: tokens per sentence including start and end; default MESM's")
     ] = None,
 ) -> None:
     """Count the tokens of a dataset's sentences, or of all captions: videos sorted by id, segments in order of time."""
     folder = annotations or captions
     if folder is None or (annotations and captions) or (captions and dataset != Corpus.CAPTIONS):
         raise UserError("give --dataset and --annotations, or --captions alone")
+    if context and tokenizer != Tokenizer.CLIP:
+        raise UserError(f"--context has no use with --tokenizer {tokenizer}; leave it out")
     longest = context or corpora.CONTEXT.get(dataset, 16)
     lines = count(corpora.texts(dataset, folder, splits), tokenizer, longest)
     files.write_text(out, "".join(f"{line}\n" for line in lines))

@@ -81,6 +81,22 @@ def test_wrong_captions_are_named(tmp_path: Path) -> None:
         sentences.read(tmp_path / "absent.json")
 
 
+def test_files_without_captions_are_refused(tmp_path: Path) -> None:
+    file, out = tmp_path / "annotations.json", tmp_path / "counts.txt"
+    file.write_text('{"a": {"split": "train"}, "b": {"captions": null}}')
+    with pytest.raises(UserError, match=r"no entry of .*annotations\.json has captions"):
+        token_counts.main(Tokenizer.GLOVE, out, captions=file)
+    assert not out.exists()
+    file.write_text("{}")  # nothing has passed due diligence
+    token_counts.main(Tokenizer.GLOVE, out, captions=file)
+    assert out.read_bytes() == b""
+
+
+def test_context_is_of_clip(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--context has no use with --tokenizer glove"):
+        token_counts.main(Tokenizer.GLOVE, tmp_path / "counts.txt", captions=tmp_path / "x.json", context=8)
+
+
 TEXTS = st.text(
     st.one_of(st.sampled_from("aaAbeÉß ſ'’s .,!?&;<>#\t\n\x1c\u3000Σσ”♪12\ud800"), st.characters()), max_size=30
 )
@@ -154,6 +170,21 @@ def test_charades_cd_is_counted_as_charades_sta(tmp_path: Path) -> None:
     assert list(corpora.texts(Corpus.CHARADES_CD, own, "val")) == ["own"]
 
 
+def test_charades_sta_beside_a_link_comes_before_what_lies_beside_its_target(tmp_path: Path) -> None:
+    """Downloads may lie on another disk, and be links where they are used."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "disk" / "charades_cd").mkdir(parents=True)
+    link = tmp_path / "here" / "charades_cd"
+    link.symlink_to(tmp_path / "disk" / "charades_cd")
+    for place in ("disk", "here"):
+        sta = tmp_path / place / "charades_sta"
+        sta.mkdir()
+        for split in ("train", "test"):
+            (sta / f"charades_sta_{split}.txt").write_text(f"V 0 1##{place}\n")
+            (sta / f"Charades_v1_{split}.csv").write_text("id,length\nV,2\n")
+        assert list(corpora.texts(Corpus.CHARADES_CD, link)) == [place, place]
+
+
 # Of the files that MESM ships (specs: mesm §2); those of -CD and -CG are links to Charades-STA's.
 PUBLISHED = {
     ("charades_sta", "glove"): "e064c3c031dec854a4cd365b6595fe3e37454dbd4d9bc3fc06808e42002bd24f",
@@ -176,5 +207,6 @@ def test_published_files_byte_for_byte(tmp_path: Path, dataset: str, tokenizer: 
     if dataset == "charades_sta":
         name = {"glove": "GloVe", "clip": "CLIP"}[tokenizer]
         assert out.read_bytes() == (DATA / dataset / f"{name}_tokenized_count.txt").read_bytes()
-        token_counts.main(Tokenizer(tokenizer), out, Corpus(dataset), DATA / dataset, context=32)
+        lines = count(corpora.texts(Corpus(dataset), DATA / dataset), Tokenizer(tokenizer), context=32)
+        files.write_text(out, "".join(f"{line}\n" for line in lines))
         assert files.sha256(out) == PUBLISHED[dataset, tokenizer]  # no sentence has more than 14 tokens

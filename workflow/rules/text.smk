@@ -18,10 +18,10 @@ rule token_counts:
     params:
         code=fingerprint("pipeline_lib.text.token_counts"),
         tokenizer=lambda wildcards: wildcards.tokenizer.lower(),
-        context=config["text"]["context"],
+        context=lambda wildcards: f"--context {config['text']['context']}" if wildcards.tokenizer == "CLIP" else "",
     shell:
         "python -m pipeline_lib.text.token_counts --captions {input} --tokenizer {params.tokenizer}"
-        " --context {params.context} --out {output} 2> {log}"
+        " {params.context} --out {output} 2> {log}"
 
 
 rule word_vectors:
