@@ -137,7 +137,11 @@ def caption_segments(segments: dict[str, Segment]) -> list[dict[str, Any]]:
 
 
 def convert(entries: list[Entry], arrays: Arrays, out: Path, converted: Converted) -> None:
-    """Write the features of all entries and note their texts and labels in `converted`."""
+    """Write the features of all entries and note their texts and labels in `converted`.
+
+    Raises:
+        UserError: no video could be used; nothing is written, and files of an earlier run stay.
+    """
     words = upstream_features.vocabulary(entry.content for entry in entries if not isinstance(entry.content, dict))
     labels = {name: place for place, name in enumerate(words, 1)}
     with upstream_store.writing(out) as write:
@@ -159,6 +163,11 @@ def convert(entries: list[Entry], arrays: Arrays, out: Path, converted: Converte
             converted.captions[entry.video_id] = text | {"caption_kind": "asr", "language": "en"}
             if gold:
                 converted.annotations[entry.video_id] = gold
+    if not converted.captions:
+        reasons = log_left_out(converted, "nothing is written")
+        raise UserError(
+            f"no video could be used, nothing is written: {reasons[0] if reasons else 'the files name none'}"
+        )
     files.write_text(out / "objects_vocab.txt", "".join(f"{word}\n" for word in words))
 
 
@@ -181,7 +190,8 @@ def main(
     for path, split, folder in given:
         if path and not (folder and folder.is_dir()):
             option = "--train-features" if split == "train" else "--eval-features"
-            raise UserError(f"{option} {folder or ''}: give the folder that has 2d/ and 3d/ of the videos of {path}")
+            fault = f"{option} {folder} is no folder" if folder else f"--{split} needs {option}"
+            raise UserError(f"{fault}; give the folder that has 2d/ and 3d/ of the videos of {path}")
         if path and folder:
             parse = upstream_entries.segments if split == "train" else upstream_entries.evaluation
             entries += read(path, split, folder, parse, converted)
@@ -195,22 +205,26 @@ def main(
     files.write_json(out / "annotations.json", converted.annotations)
     files.write_json(out / "left_out.json", converted.left_out)
     report(converted)
-    if not converted.captions:
-        raise UserError(f"no video could be used; the reasons are in {out / 'left_out.json'}")
 
 
 def report(converted: Converted) -> None:
-    """Log what was converted and the first reasons why something wasn't."""
+    """Log what was converted, and the first reasons why something wasn't."""
     splits = Counter(entry["split"] for entry in converted.annotations.values())
     training = len(converted.captions) - len(converted.annotations)
     log.info("%d videos to train on, %d of val, %d of test", training, splits["val"], splits["test"])
+    log_left_out(converted, "see left_out.json")
+
+
+def log_left_out(converted: Converted, rest: str) -> list[str]:
+    """Log the first reasons, and `rest` of the others; all of them, with the names."""
     reasons = [
         f"{name} ({split}): {reason}" for split, some in converted.left_out.items() for name, reason in some.items()
     ]
     for reason in reasons[:SHOWN]:
         log.warning("left out: %s", reason)
     if len(reasons) > SHOWN:
-        log.warning("left out: %d more, see left_out.json", len(reasons) - SHOWN)
+        log.warning("left out: %d more, %s", len(reasons) - SHOWN, rest)
+    return reasons
 
 
 if __name__ == "__main__":

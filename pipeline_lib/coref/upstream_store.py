@@ -50,17 +50,24 @@ Write = Callable[[str, Objects, Features], None]
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[Write]:
-    """Yield a function that adds a video; ids must come sorted. The files appear when all are whole."""
+    """Yield a function that adds a video; ids must come sorted. The files appear when all are whole.
+
+    Without a video nothing is made, neither files nor the folder.
+    """
     steps = {"objects": 1 / OBJECT_RATE, **{name: 1 / rate for name, rate in RATES.items()}}
     with contextlib.ExitStack() as stack:
         stores: dict[str, h5py.File] = {}
-        for name, step in steps.items():
-            temporary = stack.enter_context(files.atomic(folder / f"{name}.hdf5"))
-            stores[name] = stack.enter_context(h5py.File(temporary, "w", libver=FORMAT))
-            spec = json.dumps({"stage": name, "made_by": "the original project"}, sort_keys=True)
-            stores[name].attrs.update({"spec": spec, "step": step, "start": 0.0})
+
+        def create() -> None:
+            for name, step in steps.items():
+                temporary = stack.enter_context(files.atomic(folder / f"{name}.hdf5"))
+                stores[name] = stack.enter_context(h5py.File(temporary, "w", libver=FORMAT))
+                spec = json.dumps({"stage": name, "made_by": "the original project"}, sort_keys=True)
+                stores[name].attrs.update({"spec": spec, "step": step, "start": 0.0})
 
         def write(video_id: str, objects: Objects, features: Features) -> None:
+            if not stores:
+                create()
             group = stores["objects"].create_group(video_id)
             for part, values in objects._asdict().items():
                 group.create_dataset(part, data=values, track_times=False)

@@ -123,13 +123,30 @@ def test_paths_that_moved(original, tmp_path):
                 segment["features_path"] = "/kiwi/data/" + segment["features_path"]
 
     path = change(original.training(), elsewhere)
-    with pytest.raises(UserError, match="no video could be used"):
+    with pytest.raises(UserError, match=r"no video could be used, nothing is written: train0 .*give --root or --moved"):
         original.convert(train=path)
-    assert "give --root or --moved" in left_out(tmp_path / "ours")["train"]["train0"]
     out = original.convert(train=path, moved=[f"/kiwi/data={tmp_path}"])
     assert not left_out(out)
     with pytest.raises(UserError, match="OLD=NEW"):
         original.convert(train=path, moved=["/kiwi"])
+
+
+def test_nothing_is_left_where_no_video_could_be_used(original, tmp_path, caplog):
+    path = original.training(videos=7)
+    good = path.read_text()
+    for unusable in ("{}", json.dumps({name: [] for name in json.loads(good)})):
+        path.write_text(unusable)
+        with pytest.raises(UserError, match="no video could be used, nothing is written"):
+            original.convert(train=path)
+        assert not (tmp_path / "ours").exists()
+    assert "left out: 2 more, nothing is written" in caplog.text
+    path.write_text(good)
+    out = original.convert(train=path)
+    before = {one.name: one.read_bytes() for one in out.iterdir()}
+    path.write_text(unusable)
+    with pytest.raises(UserError, match="no video could be used"):
+        original.convert(train=path)
+    assert {one.name: one.read_bytes() for one in out.iterdir()} == before
 
 
 def pickled(path):
@@ -261,8 +278,12 @@ def test_equal_data_give_equal_bytes(original, tmp_path):
 
 def test_folders_and_files_that_are_not_there(original, tmp_path):
     path = original.training()
-    with pytest.raises(UserError, match="--train-features"):
+    with pytest.raises(UserError, match=r"--train-features .*none is no folder"):
         original.convert(train=path, train_features=tmp_path / "none")
+    with pytest.raises(UserError, match="--train needs --train-features; give the folder"):
+        original.convert(train=path, train_features=None)
+    with pytest.raises(UserError, match="--val needs --eval-features; give the folder"):
+        original.convert(val=path, eval_features=None)
     with pytest.raises(UserError, match="nothing to convert"):
         original.convert()
     (tmp_path / "deep.json").write_text("[" * 200_000)
