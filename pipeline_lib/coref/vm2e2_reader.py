@@ -63,8 +63,12 @@ def read(path: Path) -> dict[str, list[Event]]:
         UserError: an entry is not of the expected form; names the video and the entry.
     """
     content = files.read_json(path)
-    if not isinstance(content, dict):
-        raise UserError(f"{path} should be an object {{title.mp4: [event, …]}}")
+    form = "should be an object {title.mp4: [event, …]}; give VM2E2's vid_annotation.json"
+    if not isinstance(content, dict) or not content:
+        raise UserError(f"{path} {form}")
+    for title, entries in content.items():
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise UserError(f"{path} {form} ({title!r} has no list of events)")
     return {
         title.removesuffix(".mp4").encode("utf-8", "replace").decode(): [
             _event(path, title, entry) for entry in entries
@@ -82,7 +86,14 @@ def _event(path: Path, title: str, entry: dict[str, Any]) -> Event:
         )
         return Event(start, end, int(entry["Event_Type"]), frames)
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: an event of {title!r} is not of the expected form ({error!r}): {entry}") from None
+        match error:
+            case KeyError(args=[key]):
+                why = f"{key} is missing"
+            case TypeError():
+                why = "a list, an object or a number stands where another of them should"
+            case _:
+                why = str(error)
+        raise UserError(f"{path}: an event of {title!r} is not of the expected form ({why}): {entry}") from None
 
 
 def _argument(entry: dict[str, Any]) -> Argument:

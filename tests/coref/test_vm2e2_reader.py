@@ -31,6 +31,26 @@ def test_boxes_and_polygons():
         vm2e2.box([1, 2, 3])
 
 
+@pytest.mark.parametrize(
+    "content", [[], {}, {"abc": {"title": "Fire", "article": "Text."}}, {"Fire.mp4": 3}, {"Fire.mp4": ["event"]}]
+)
+def test_another_file(tmp_path, content):
+    files.write_json(tmp_path / "a.json", content)
+    with pytest.raises(UserError, match=r"a\.json should be an object .*give VM2E2's vid_annotation\.json"):
+        vm2e2.read(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"), [({"Key_Frames": 3}, "a list, an object or a number stands"), ({}, "Key_Frames is missing")]
+)
+def test_what_is_wrong_with_an_event_is_said_in_words(tmp_path, change, reason):
+    event = {"Temporal_Boundary": [1.0, 2.0], "Event_Type": 3, **change}
+    files.write_json(tmp_path / "a.json", {"Fire.mp4": [event]})
+    with pytest.raises(UserError, match=reason) as error:
+        vm2e2.read(tmp_path / "a.json")
+    assert "Error" not in str(error.value)
+
+
 def test_a_malformed_event_is_named(tmp_path):
     files.write_json(
         tmp_path / "a.json", {"Fire.mp4": [{"Temporal_Boundary": [1.0], "Event_Type": 3, "Key_Frames": []}]}
