@@ -20,17 +20,22 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline_lib.collect.annotations import Annotation
 from pipeline_lib.core import cli, files
-from pipeline_lib.core.errors import UserError, explain
-from pipeline_lib.coref import vm2e2_articles, vm2e2_reader
+from pipeline_lib.core.errors import UserError, explain, one_line
+from pipeline_lib.coref import vm2e2_articles, vm2e2_boxes, vm2e2_reader
 from pipeline_lib.coref.vm2e2_articles import Article
-from pipeline_lib.coref.vm2e2_reader import FRAME, Event
-from pipeline_lib.store.export_source import Size, sizes_from
+from pipeline_lib.coref.vm2e2_reader import Event
 
 log = logging.getLogger(__name__)
 
 Split = Literal["train", "val", "test"]
 Sentences = dict[str, list[int | str]]  # of each event of an article, by its number, as index or text
 Value = TypeVar("Value")
+FORMS = {  # of the tables that are given, for help and errors
+    "coreference": "{title or id: {article event: [sentence, …]}}",
+    "proposals": "{title or id: [seconds of cuts]}",
+    "splits": "{title or id: train | val | test}",
+    "types": "{number of event type: name}",
+}
 
 
 @dataclass(frozen=True)
@@ -98,37 +103,20 @@ def _position(sentence: int | str, sentences: list[str]) -> int:
     raise ValueError(f"--coreference names sentence {sentence!r}, which its article of {len(sentences)} hasn't got")
 
 
-def boxes(events: list[Event], size: Size) -> list[dict[str, Any]]:
-    """Participants of all events, their boxes x1 y1 x2 y2 in pixels of a video of this (width, height), cut at its edges."""
-    found = []
-    for place, event in enumerate(events):
-        for frame in event.key_frames:
-            for argument in frame.arguments:
-                scaled = [
-                    min(max(value * size[i % 2] / FRAME[i % 2], 0.0), float(size[i % 2]))
-                    for i, value in enumerate(argument.box)
-                ]
-                found.append(
-                    {
-                        "event": place,
-                        "time": frame.time,
-                        "box": scaled,
-                        "role": argument.role,
-                        "entity": argument.entity,
-                        "article_event": argument.event,
-                    }
-                )
-    return found
-
-
 def table(path: Path | None, kind: type[Value], option: str) -> dict[str, Value]:
-    """A JSON object {name: value of this kind}; empty without a path."""
+    """A JSON object {name: value of this kind}; empty without a path.
+
+    Raises:
+        UserError: it is of another form; names the option, the form and the first name that is wrong.
+    """
     if path is None:
         return {}
     try:
         return TypeAdapter(dict[str, kind]).validate_python(files.read_json(path), strict=True)  # type: ignore[valid-type]
     except ValidationError as error:
-        raise UserError(f"{option} {path}: {explain(error)}") from None
+        first = error.errors()[0]
+        wrong = " of ".join([one_line(repr(first["input"]), 100), *map(repr, first["loc"][:1])])
+        raise UserError(f"--{option} {path} should be {FORMS[option]}; correct {wrong}") from None
 
 
 def main(
@@ -137,27 +125,33 @@ def main(
         Path, typer.Option(help="vid2article JSON, or a folder with TITLE.txt, .description or .info.json")
     ],
     out: Annotated[Path, typer.Option(help="annotations.json")],
-    coreference: Annotated[Path | None, typer.Option(help="{title or id: {article event: [sentence, …]}}")] = None,
-    proposals: Annotated[Path | None, typer.Option(help="{title or id: [seconds of cuts]}")] = None,
-    splits: Annotated[Path | None, typer.Option(help="{title or id: train | val | test}")] = None,
-    types: Annotated[Path | None, typer.Option(help="{number of event type: name}")] = None,
+    coreference: Annotated[Path | None, typer.Option(help=FORMS["coreference"])] = None,
+    proposals: Annotated[Path | None, typer.Option(help=FORMS["proposals"])] = None,
+    splits: Annotated[Path | None, typer.Option(help=FORMS["splits"])] = None,
+    types: Annotated[Path | None, typer.Option(help=FORMS["types"])] = None,
     val: Annotated[float, typer.Option(min=0, max=1, help="share for val of videos that --splits doesn't name")] = 0.2,
     seed: Annotated[int, typer.Option(help="of these splits")] = 0,
     boxes_out: Annotated[Path | None, typer.Option("--boxes", help="JSON of participants' boxes to write")] = None,
-    sizes: Annotated[Path | None, typer.Option(help="{id: [width, height]}, or folder of stored frames")] = None,
+    sizes: Annotated[
+        Path | None, typer.Option(help="of --boxes: {id: [width, height]}, or folder of stored frames")
+    ] = None,
 ) -> None:
     """Turn VM2E2's annotations into gold labels of videos whose articles are there."""
+    if sizes and not boxes_out:
+        raise UserError("--sizes is only for --boxes; give the JSON to write boxes to, or leave it out")
     events, texts = vm2e2_reader.read(annotations), vm2e2_articles.read(articles)
     known = Known(
-        table(coreference, dict[str, list[int | str]], "--coreference"),
-        table(proposals, list[float], "--proposals"),
-        table(splits, Split, "--splits"),  # type: ignore[arg-type]
-        table(types, str, "--types"),
+        table(coreference, dict[str, list[int | str]], "coreference"),
+        table(proposals, list[float], "proposals"),
+        table(splits, Split, "splits"),  # type: ignore[arg-type]
+        table(types, str, "types"),
         val,
         seed,
     )
     matched, left_out = vm2e2_articles.match(events, texts)
-    found, marked, size_of = {}, {}, sizes_from(sizes)
+    if not matched:
+        raise UserError(vm2e2_articles.nothing_matched(left_out, texts, articles))
+    found = {}
     for title, video_id in matched.items():
         try:
             found[video_id] = gold(title, video_id, events[title], texts[video_id], known)
@@ -165,12 +159,11 @@ def main(
             left_out[title] = explain(error)
         except ValueError as error:
             left_out[title] = str(error)
-        size = size_of(video_id) or FRAME
-        marked[video_id] = {"size": list(size), "boxes": boxes(events[title], size)}
+    boxes = vm2e2_boxes.of_videos(matched, events, sizes) if boxes_out else {}
     files.write_json(out, found)
     files.write_json(out.with_suffix(".left_out.json"), left_out)
     if boxes_out:
-        files.write_json(boxes_out, marked, indent=None)
+        files.write_json(boxes_out, boxes, indent=None)
     report(events, matched, found, left_out, known)
 
 

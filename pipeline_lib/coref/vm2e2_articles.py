@@ -110,3 +110,14 @@ def match(titles: Iterable[str], articles: Mapping[str, Article]) -> tuple[dict[
             found[title] = ids[0]
             taken[ids[0]] = title
     return found, unmatched
+
+
+def nothing_matched(unmatched: Mapping[str, str], articles: Mapping[str, Article], path: Path) -> str:
+    """What to say where no title found its article: what was looked for, and what is there."""
+    title, reason = next(iter(unmatched.items()))
+    there = next((f"e.g. {article.title!r} ({video_id})" for video_id, article in articles.items()), "it is empty")
+    return (
+        f"no annotated video has an article in {path}; looked for {len(unmatched)} titles without case, blanks and "
+        f"punctuation, the first: {title!r}: {reason}; {path.name} has {len(articles)} articles, {there}; "
+        "give the articles of these videos"
+    )

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline_lib.core import files
 from pipeline_lib.core.errors import UserError
-from pipeline_lib.coref import vm2e2, vm2e2_articles, vm2e2_reader
+from pipeline_lib.coref import vm2e2, vm2e2_articles, vm2e2_boxes, vm2e2_reader
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "vm2e2" / "vid_annotation.json"
 TITLE = "Iraqs army enters Mosul - BBC News"
@@ -123,6 +123,9 @@ def test_two_videos_never_share_an_article(given):
         ({"proposals": {TITLE: ["1"]}}, "--proposals"),
         ({"coreference": {TITLE: {"1": 3}}}, "--coreference"),
         ({"types": {"4": 4}}, "--types"),
+        ({"splits": {TITLE: {"split": "val"}}}, rf"--splits .*train \| val \| test.*correct .*of '{TITLE}'"),
+        ({"proposals": {TITLE: {"cuts": [1]}}}, rf"--proposals .*seconds of cuts.*correct .*of '{TITLE}'"),
+        ({"types": {"4": {"name": "x"}}}, r"--types .*number of event type: name.*correct .*of '4'"),
     ],
 )
 def test_tables_of_another_form_are_named(given, tables, message):
@@ -164,7 +167,43 @@ def test_boxes_in_pixels_of_the_video(given):
     }
     outside = vm2e2_reader.Argument((-5.0, 350.0, 641.0, 372.0), None, None, None)
     frames = (vm2e2_reader.KeyFrame(0.0, (outside,)),)
-    assert vm2e2.boxes([vm2e2_reader.Event(0, 1, 2, frames)], (640, 360))[0]["box"] == [0, 350, 640, 360]
+    assert vm2e2_boxes.of_events([vm2e2_reader.Event(0, 1, 2, frames)], (640, 360))[0]["box"] == [0, 350, 640, 360]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "fix"), [(None, "give --sizes"), ({"other": [1280, 720]}, "sizes.json doesn't have them")]
+)
+def test_boxes_of_videos_of_unknown_size_are_said_to_be_in_640_by_360(given, caplog, sizes, fix):
+    run(given, boxes_out=given / "boxes.json", sizes=sizes)
+    assert "of 1 of 1 videos the size isn't known, their boxes are in pixels of 640x360" in caplog.text
+    assert fix in caplog.text
+    written = files.read_json(given / "boxes.json")["abc"]
+    assert written["size"] == [640, 360] and written["boxes"][0]["box"] == [10.0, 20.0, 40.0, 60.0]
+
+
+def test_of_known_size_or_without_boxes_nothing_is_said(given, caplog):
+    run(given)
+    run(given, boxes_out=given / "boxes.json", sizes={"abc": [1280, 720]})
+    assert "pixels" not in caplog.text
+
+
+def test_sizes_without_boxes(given):
+    with pytest.raises(UserError, match="--sizes is only for --boxes"):
+        run(given, sizes={"abc": [1280, 720]})
+    assert not (given / "annotations.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("articles", "there"),
+    [({"x": {"title": "Ours", "article": "One."}}, "1 articles, e.g. 'Ours' (x)"), ({}, "0 articles, it is empty")],
+)
+def test_no_article_of_any_video_is_an_error(given, articles, there):
+    files.write_json(given / "articles.json", articles)
+    with pytest.raises(UserError, match=r"no annotated video has an article in .*looked for 2 titles") as error:
+        run(given)
+    assert repr(TITLE) in str(error.value) or "'Another one'" in str(error.value)
+    assert there in str(error.value)
+    assert not list(given.glob("annotations*"))
 
 
 @pytest.mark.parametrize("title", ["Iraqs army enters Mosul BBC News", "IRAQ'S ARMY enters_Mosul – BBC News"])
