@@ -43,8 +43,12 @@ def run(main: Callable[..., Any]) -> None:
 def parse_options(model: type[Options], text: str) -> Options:
     """Options from a JSON object; keys left out take the model's defaults. Wrong keys or values are a UserError."""
     try:
-        return model.model_validate(json.loads(text))
+        content = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"--options {one_line(text, 60)} is not a JSON object ({error})") from None
+    if not isinstance(content, dict):
+        raise UserError(f'--options {one_line(text, 60)} is not a JSON object; give {{"key": value, …}}')
+    try:
+        return model.model_validate(content)
     except ValidationError as error:
         raise UserError(explain(error)) from None
-    except ValueError as error:
-        raise UserError(f"--options is not a JSON object ({error})") from None

@@ -42,5 +42,8 @@ def test_options_are_checked():
         cli.parse_options(Frames, '{"evry": 1}')
     with pytest.raises(UserError, match="every = -1"):
         cli.parse_options(Frames, '{"every": -1}')
-    with pytest.raises(UserError, match="not a JSON object"):
+    with pytest.raises(UserError, match=r"--options every=1 is not a JSON object"):
         cli.parse_options(Frames, "every=1")
+    for text in ("[]", "3", '"every"', "null"):
+        with pytest.raises(UserError, match=r"--options .* is not a JSON object"):
+            cli.parse_options(Frames, text)
