@@ -25,7 +25,10 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         UserError: the file is missing, is no checkpoint, or holds more than tensors and plain values.
     """
     if not path.is_file():
-        raise UserError(f"weights {path} are missing; run the rule that makes them, or correct the path")
+        raise UserError(
+            f"weights {path} are missing; run the rule that makes them, or correct the path; if it is a file that the "
+            "configuration names (pretrained), put it there, or set the key to null to train without"
+        )
     try:
         content = _content(path)
     except UserError:

@@ -60,6 +60,13 @@ def test_howto100m_loads_all_but_the_object_tower(tmp_path):
         initial_network(CorefModel(dimension=8, pretrained=str(tmp_path / "x.pth")), SIZES, 0)
 
 
+def test_pretrained_weights_that_are_not_there(tmp_path):
+    options = CorefModel(dimension=8, pretrained=str(tmp_path / "howto100m_pt_model.pth"))
+    with pytest.raises(UserError, match=r"howto100m_pt_model\.pth are missing.*put it there, or set the key to null"):
+        initial_network(options, SIZES, 0)
+    assert initial_network(options.model_copy(update={"pretrained": None}), SIZES, 0)[1] is None
+
+
 def test_initial_network_is_a_function_of_the_seed():
     options = CorefModel(dimension=8)
     one, two, three = (initial_network(options, SIZES, seed)[0].state_dict() for seed in (1, 1, 2))
