@@ -11,7 +11,9 @@ from pipeline_lib.training import logs
 from pipeline_lib.training.loop import Fitted
 
 Out = Annotated[Path, typer.Option(help="checkpoint to write, .safetensors")]
-Log = Annotated[Path, typer.Option("--log", help="CSV of losses and val scores per epoch")]
+Log = Annotated[
+    Path, typer.Option("--training-log", help="CSV of losses and val scores per epoch")
+]  # torchrun takes --log for its own
 Plot = Annotated[Path | None, typer.Option(help="picture of the curves, .svg or .png")]
 State = Annotated[
     Path | None, typer.Option(help="folder to resume from after a kill, and of TensorBoard; default: beside --out")

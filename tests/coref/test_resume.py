@@ -20,7 +20,7 @@ def start(world, options, folder):
     names = ("captions", "annotations", "objects", "words")
     command = [sys.executable, "-m", "pipeline_lib.coref.train", "--features", str(paths["s3d"]), "--device", "cpu"]
     command += [word for name in names for word in (f"--{name}", str(paths[name]))]
-    command += ["--out", str(folder / CHECKPOINT), "--log", str(folder / LOG), "--plot", str(folder / PLOT)]
+    command += ["--out", str(folder / CHECKPOINT), "--training-log", str(folder / LOG), "--plot", str(folder / PLOT)]
     command += ["--options", json.dumps(as_dict(options))]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 

@@ -196,7 +196,14 @@ def test_training_needs_something_to_learn_from(folder, tmp_path):
 def start(folder, out):
     out.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "pipeline_lib.moments.train", "--device", "cpu"]
-    command += ["--out", str(out / "c.safetensors"), "--log", str(out / "log.csv"), "--plot", str(out / "p.svg")]
+    command += [
+        "--out",
+        str(out / "c.safetensors"),
+        "--training-log",
+        str(out / "log.csv"),
+        "--plot",
+        str(out / "p.svg"),
+    ]
     command += ["--options", json.dumps(section(folder, epochs=12, save_minutes=0.0))]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 

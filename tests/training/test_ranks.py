@@ -3,9 +3,12 @@
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import typer
+from torch.distributed.run import parse_args
 
 SCRIPT = """
 import json, sys, time
@@ -86,3 +89,14 @@ def test_a_group_that_does_not_divide_evenly_and_a_resumed_run(tmp_path):
 def test_too_few_batches_for_the_processes(tmp_path):
     with pytest.raises(RuntimeError, match="can't occupy 2 processes"):
         run(tmp_path, 2, accumulate=1)
+
+
+@pytest.mark.parametrize("task", ["coref", "retrieval", "moments"])
+def test_torchrun_hands_on_every_option(task):
+    """It takes options that begin its own ones, as `--log` does, for itself, also behind the module's name."""
+    app = typer.Typer()
+    app.command()(import_module(f"pipeline_lib.{task}.train").main)
+    options = [name for option in typer.main.get_command(app).params for name in option.opts if name.startswith("--")]
+    words = [word for name in options for word in (name, "x")]
+    told = parse_args(["--standalone", "--nproc-per-node", "2", "-m", f"pipeline_lib.{task}.train", *words])
+    assert len(options) > 5 and told.training_script_args == words

@@ -46,7 +46,7 @@ rule coref_train:
     shell:
         "{params.launch} -m pipeline_lib.coref.train --captions {input.captions} --annotations {input.annotations}"
         " --objects {input.objects} {params.features:q} --words {input.words} --options {params.options:q} --device {params.device}"
-        " --out {output.checkpoint} --log {output.log} --plot {output.plot} 2> {log}"
+        " --out {output.checkpoint} --training-log {output.log} --plot {output.plot} 2> {log}"
 
 
 rule coref_eval:

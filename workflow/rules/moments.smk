@@ -29,7 +29,7 @@ rule moments_train:
         state=lambda wildcards, output: Path(output.checkpoint).with_name("training"),
     shell:
         "{params.launch} -m pipeline_lib.moments.train {params.files:q} --options {params.options:q}"
-        " --device {params.device} --out {output.checkpoint} --log {output.log} --plot {output.plot}"
+        " --device {params.device} --out {output.checkpoint} --training-log {output.log} --plot {output.plot}"
         " --state {params.state:q} 2> {log}"
 
 

@@ -97,7 +97,7 @@ rule retrieval_train:
         state=lambda wildcards: f"{WORK}/retrieval/{wildcards.loss}/training",
     shell:
         "{params.launch} -m pipeline_lib.retrieval.train {params.files:q} --options {params.options:q}"
-        " --device {params.device} --out {output.checkpoint} --log {output.log} --plot {output.plot}"
+        " --device {params.device} --out {output.checkpoint} --training-log {output.log} --plot {output.plot}"
         " --state {params.state:q} 2> {log}"
 
 
