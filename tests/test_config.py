@@ -74,3 +74,8 @@ def _missing(full: dict, given: dict, prefix: str = "") -> list[str]:
 def test_folders_that_shell_commands_cannot_take_are_refused(path):
     with pytest.raises(UserError, match=r"paths\.work .*plainer name"):
         config.load({"paths": {"work": path}})
+
+
+def test_every_training_process_has_work():
+    with pytest.raises(UserError, match=r"accumulate \(2\) batches can't occupy 4 processes"):
+        config.load({"coref": {"training": {"processes": 4, "accumulate": 2}}})

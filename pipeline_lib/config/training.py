@@ -1,8 +1,8 @@
 """Configuration of how a network is trained, shared by all tasks."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline_lib.config.base import Precision, Section
 
@@ -26,3 +26,12 @@ class Training(Section):
     threads: int = Field(1, ge=1, description="of the CPU; another number gives other last digits")
     processes: int = Field(1, ge=1, description="training processes, started by torchrun if there are several")
     seed: int = Field(1, ge=0, description="of initial weights and sampling")
+
+    @model_validator(mode="after")
+    def _all_have_work(self) -> Self:
+        if self.accumulate < self.processes:
+            raise ValueError(
+                f"accumulate ({self.accumulate}) batches can't occupy {self.processes} processes; raise it to"
+                f" {self.processes} or a multiple"
+            )
+        return self

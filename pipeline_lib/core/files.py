@@ -47,6 +47,16 @@ def atomic(path: Path) -> Iterator[Path]:
         raise
 
 
+@contextlib.contextmanager
+def atomic_for_all(path: Path) -> Iterator[Path]:
+    """`atomic` for writers that let nobody but the owner read their files (safetensors): others may as they may any file."""
+    with atomic(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        yield temporary
+        temporary.chmod(mode)
+
+
 def partial_name(path: Path) -> Path:
     """A new name beside `path` to write under: «.», this host, process and a random number, «-», the name, «.partial».
 

@@ -32,7 +32,7 @@ class Checkpoint:
         """Write the file; equal content gives equal bytes."""
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.state.items()}
         tensors |= {_MOMENTS + name: torch.from_numpy(value) for name, value in self.moments._asdict().items()}
-        with files.atomic(path) as temporary:
+        with files.atomic_for_all(path) as temporary:
             save_file(tensors, temporary, metadata={"about": json.dumps(self.about, sort_keys=True)})
 
     @classmethod

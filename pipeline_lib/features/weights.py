@@ -44,7 +44,7 @@ def prepare(
         found = weights.locate(network, wanted, cache, lock)
         net = checkpoint.load(module.build(*which), found.path)
         about = {"name": found.name, "licence": found.licence, "origin": found.path.name, "origin_sha256": found.sha256}
-    with files.atomic(out) as temporary:
+    with files.atomic_for_all(out) as temporary:
         save_file({key: value.contiguous() for key, value in net.state_dict().items()}, temporary)
     return {"network": network, "trained": wanted != weights.UNTRAINED, "sha256": files.sha256(out), **about}
 

@@ -46,7 +46,7 @@ class Checkpoint:
     def save(self, path: Path) -> None:
         """Write the file; equal content gives equal bytes."""
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.state.items()}
-        with files.atomic(path) as temporary:
+        with files.atomic_for_all(path) as temporary:
             save_file(tensors, temporary, metadata={"about": json.dumps(self.about, sort_keys=True)})
 
     @classmethod

@@ -41,6 +41,11 @@ class Checkpoint:
         """The section it was trained with."""
         return Retrieval.model_validate(self.about["options"])
 
+    @property
+    def columns(self) -> int:
+        """Length of a frame's features."""
+        return int(self.state[_FEATURES].shape[1])
+
     def save(self, path: Path) -> None:
         """Write the file; equal content gives equal bytes."""
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.state.items()}
@@ -50,7 +55,7 @@ class Checkpoint:
             "about": json.dumps(self.about, sort_keys=True),
             "vocabulary": json.dumps(self.vocabulary, ensure_ascii=True, separators=(",", ":")),
         }
-        with files.atomic(path) as temporary:
+        with files.atomic_for_all(path) as temporary:
             save_file(tensors, temporary, metadata=metadata)
 
     @classmethod
@@ -70,6 +75,6 @@ class Checkpoint:
 
     def network(self) -> HGR:
         """The network with this state, in evaluation mode."""
-        net = HGR(self.state[_FEATURES].shape[1], texts.size(self.vocabulary), self.options.model)
+        net = HGR(self.columns, texts.size(self.vocabulary), self.options.model)
         net.load_state_dict(self.state)
         return net.eval()

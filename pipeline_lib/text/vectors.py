@@ -53,11 +53,8 @@ class WordVectors:
         """Write the file atomically; equal vectors give equal bytes."""
         words = json.dumps(list(self.index), ensure_ascii=True, separators=(",", ":")).encode()
         tensors = {"matrix": self.matrix, "words": np.frombuffer(words, np.uint8)}
-        with files.atomic(path) as temporary:
-            temporary.touch()
-            mode = temporary.stat().st_mode
+        with files.atomic_for_all(path) as temporary:
             safetensors.numpy.save_file(tensors, temporary)
-            temporary.chmod(mode)  # safetensors lets nobody but the owner read what it writes
 
 
 def load(path: Path) -> WordVectors:

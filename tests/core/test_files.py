@@ -22,6 +22,14 @@ def test_file_appears_whole_or_not_at_all(tmp_path):
     assert path.read_text() == "old"
 
 
+def test_what_safetensors_writes_can_be_read_by_others(tmp_path):
+    with files.atomic_for_all(tmp_path / "a") as temporary:
+        temporary.unlink()
+        temporary.touch(mode=0o600)
+    (tmp_path / "b").touch()
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
 def test_a_folder_is_no_file_to_write(tmp_path):
     with pytest.raises(UserError, match="is a folder"):
         files.write_text(tmp_path, "x")
