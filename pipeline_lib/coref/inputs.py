@@ -50,7 +50,7 @@ class Inputs:
         options: CorefData,
     ) -> None:
         self.options = options
-        self.captions: dict[str, Any] = files.read_json(captions)
+        self.captions: dict[str, Any] = read_captions(captions)
         self.annotations: dict[str, Any] = files.read_json(annotations)
         self.words = vectors.load(words)
         self._stack = ExitStack()
@@ -135,6 +135,18 @@ class Inputs:
         if row is None and self.options.fold_case and word.lower() not in STOP_WORDS:
             row = self.words.index.get(word.lower())
         return row
+
+
+def read_captions(path: Path) -> dict[str, Any]:
+    """{video_id: entry} of a vid2article master file.
+
+    Raises:
+        UserError: it is another JSON file.
+    """
+    found = files.read_json(path)
+    if not isinstance(found, dict) or not all(isinstance(one, dict) and "captions" in one for one in found.values()):
+        raise UserError(f"{path} holds entries without captions; give vid2article_master_filtered.json")
+    return found
 
 
 def of_split(captions: dict[str, Any], annotations: dict[str, Any], split: str) -> list[str]:

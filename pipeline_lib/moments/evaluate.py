@@ -77,6 +77,8 @@ def main(
     """Measure predicted moments and highlights."""
     wanted = cli.parse_options(MomentsEvaluation, options)
     paths = named(predictions)
+    if out.suffix == ".md":
+        raise UserError(f"--out {out} is where the tables go; give a name that ends in .json")
     found = {name: submission.read(path) for name, path in paths.items()}
     kind, gold = by_path.read(annotations, dataset, durations)
     content: dict[str, Any] = {

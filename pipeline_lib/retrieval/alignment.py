@@ -60,5 +60,5 @@ def _places(what: str, wanted: list[str], found: list[str], name: str) -> np.nda
 def _shapes(similarity: tuple[int, ...], other: tuple[int, ...], name: str) -> str:
     said = f"the similarity is {similarity[0]} × {similarity[1]}, the {name} {other[0]} × {other[1]}"
     if similarity == other[::-1]:
-        return f"{said}: if the rows of the similarity are captions, give --rows captions"
+        return f"{said}: --rows says what the rows of the similarity are, videos or captions; give the other"
     return f"{said}; both must be videos × captions of the same split"

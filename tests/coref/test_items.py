@@ -6,7 +6,7 @@ from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import files
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref import evaluation_items, training_items
-from pipeline_lib.coref.inputs import Moments
+from pipeline_lib.coref.inputs import Moments, read_captions
 from pipeline_lib.coref.model import Dimensions, Net
 
 
@@ -173,3 +173,10 @@ def test_what_is_computed_once_gives_the_same_embeddings_and_gradients(normalise
     (one, gradients), (other, others) = results
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(one, other, strict=True))
     assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-3) for a, b in zip(gradients, others, strict=True))
+
+
+def test_other_json_is_no_captions_file(tmp_path):
+    for content in ({"a": {"split": "val"}}, ["a"], {"a": 1}):
+        files.write_json(tmp_path / "x.json", content)
+        with pytest.raises(UserError, match="entries without captions"):
+            read_captions(tmp_path / "x.json")

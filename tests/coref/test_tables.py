@@ -3,6 +3,7 @@ import copy
 import pytest
 
 from pipeline_lib.core import files
+from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref import summary, tables
 
 
@@ -102,3 +103,9 @@ def test_command_lines(content, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "▲" in shown and "▼" in shown and "≈" in shown and "note: Generated <script>." in shown
     assert str(tmp_path / "coref_eval.html") in shown.replace("\n", "")
+
+
+def test_a_result_of_another_task_is_refused(tmp_path):
+    (tmp_path / "moments_eval.json").write_text('{"task": "moment retrieval"}')
+    with pytest.raises(UserError, match=r"give coref_eval\.json"):
+        summary.main(tmp_path / "moments_eval.json")

@@ -75,6 +75,11 @@ def test_one_file(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert "| ours, 0–10 s, 6 queries |" in table and "| ours, VeryGood | 66.67 [66.67, 66.67] | 100.00" in table
 
 
+def test_the_tables_do_not_take_the_place_of_the_numbers(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"m\.md is where the tables go"):
+        run([predictions(tmp_path, "ours.jsonl", 3)], annotations(tmp_path), tmp_path / "m.md")
+
+
 def test_several_files_are_compared_with_the_first(tmp_path: Path) -> None:
     found = [predictions(tmp_path, "first.jsonl", 5), predictions(tmp_path, "a|b.jsonl", 0)]
     content = run(found, annotations(tmp_path), tmp_path / "m.json", bootstrap=20)

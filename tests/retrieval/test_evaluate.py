@@ -78,7 +78,7 @@ def test_the_relevance_is_put_in_the_order_of_the_similarity():
             "1 video ids are only in the similarity: x; 1 video ids are only in the relevance: w; give",
         ),
         (Matrix(S[:1], ["v"]), "1 video ids are only in the relevance: w; give both of the same split"),
-        (Matrix(S.T), "similarity is 3 × 2, the relevance 2 × 3: if the rows of the similarity are captions"),
+        (Matrix(S.T), "similarity is 3 × 2, the relevance 2 × 3: --rows says what the rows"),
         (Matrix(S[:, :2]), "similarity is 2 × 2, the relevance 2 × 3; both must be videos × captions"),
     ],
 )
@@ -148,7 +148,7 @@ def test_the_command(folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--similarity", "turned.npy"), "give --rows captions"),
+        (("--similarity", "turned.npy"), "--rows says what"),
         (("--similarity", "nan.npy"), "similarity of query 1 and item 2 is nan; make that matrix again"),
         (("--similarity", "S.npy", "--video-ids", "captions.txt"), "captions.txt names 3 videos but S.npy has 2"),
         (("--similarity", "absent.npy"), "absent.npy does not exist"),

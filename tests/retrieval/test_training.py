@@ -167,6 +167,11 @@ def test_comparison_and_search(world, capsys):
         search.main("zebras yodel", **arguments)
     with pytest.raises(UserError, match="the query has no words"):
         search.main("…", **arguments)
+    with h5py.File(world / "features.hdf5", locking=False) as file, h5py.File(world / "wide.hdf5", "w") as wide:
+        for name in file:
+            wide[name] = np.tile(file[name][()], 2)
+    with pytest.raises(UserError, match=r"the features have \d+ columns, .* was trained with \d+; give --features"):
+        search.main("The tower BURNS!", **{**arguments, "features": [world / "wide.hdf5"]})
 
 
 def test_features_of_another_kind_are_named(world):
