@@ -4,7 +4,7 @@
         --val val.json --test test.json --eval-features clip_feats --out milo_data
 
 writes vid2article_master_filtered.json, annotations.json, objects.hdf5, resnet152.hdf5, resnext101.hdf5,
-objects_vocab.txt, and left_out.json: {file: {video: reason}}. Whatever is wrong with a video leaves out that video alone.
+objects_vocab.txt, and left_out.json: {split: {video: reason}}. Whatever is wrong with a video leaves out that video alone.
 Training on these files takes the same rows, sentences and objects as upstream's loaders do (docs/milo_data.md).
 """
 

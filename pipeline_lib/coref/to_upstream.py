@@ -4,10 +4,10 @@
         --objects objects.hdf5 --features-2d resnet152.hdf5 --features-3d resnext101.hdf5 --out milo_data
 
     train.json  train_objects/<video>/0007.npy  video_feats/{2d,3d}/<video>.npy
-    {val,test}_no_proposals.json  clip_objects/<clip>.npy  clip_feats/{2d,3d}/<clip>.npy
+    {val,test}_no_proposals.json  clip_objects/<clip>.npy  clip_boxes/<clip>.npy  clip_feats/{2d,3d}/<clip>.npy
     {val,test}_with_proposals.json  objects/<video>.npy  boxes/<video>.npy  video_feats/…
 
-and left_out.json: {file: {video: reason}}. `from_upstream` reads all of it.
+and left_out.json: {split: {video: reason}}. `from_upstream` reads all of it.
 """
 
 import logging
@@ -158,7 +158,7 @@ def _shown(objects: Objects, features: str, boxes: str, names: Names, to: Folder
 
 
 def export(source: Source, to: Folder, n_pair: int) -> dict[str, dict[str, str]]:
-    """Write everything; {file: {video: reason}} of what is left out."""
+    """Write everything; {split: {video: reason}} of what is left out."""
     tables: dict[str, dict[str, Any]] = {"train": {}}
     left_out: dict[str, dict[str, str]] = {}
     used = set()
@@ -193,9 +193,25 @@ def export(source: Source, to: Folder, n_pair: int) -> dict[str, dict[str, str]]
     for name, table in tables.items():
         files.write_json(to.writing / f"{name}.json", table, indent=None, sort_keys=False)  # order tells neighbours
     files.write_json(to.writing / "left_out.json", left_out)
+    report(tables, left_out)
+    return left_out
+
+
+def report(tables: dict[str, dict[str, Any]], left_out: dict[str, dict[str, str]]) -> None:
+    """Log how much each file holds, and why one is empty."""
     log.info("%s", ", ".join(f"{name}.json: {len(table)}" for name, table in tables.items()))
     log.info("left out: %d, see left_out.json", sum(len(some) for some in left_out.values()))
-    return left_out
+    for name, table in tables.items():
+        if table:
+            continue
+        split = name.partition("_")[0]
+        reasons = left_out.get(split, {})
+        why = f"no video or event of {split} is there"
+        if reasons:
+            video_id, reason = next(iter(reasons.items()))
+            why = f"{len(reasons)} videos are left out, the first: {video_id}: {reason}"
+            why += " (--n-pair 1 keeps short ones)" if split == "train" else ""
+        log.warning("%s.json is empty: %s", name, why)
 
 
 def require_rate(file: FeatureFile, rate: float) -> None:

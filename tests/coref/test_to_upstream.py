@@ -155,10 +155,23 @@ def test_the_original_survives_the_way_here_and_back(tmp_path, monkeypatch):
     assert before.keys() == after.keys()
 
 
-def test_short_videos_are_left_out_because_the_loader_stops_at_them(ours, tmp_path):
+def test_short_videos_are_left_out_because_the_loader_stops_at_them(ours, tmp_path, caplog):
     out = exported(ours, tmp_path / "milo", n_pair=36)
     assert files.read_json(out / "train.json") == {}
     assert files.read_json(out / "left_out.json")["train"]["video0"] == "9 caption segments, and the loader draws 36"
+    why = "2 videos are left out, the first: video0: 9 caption segments, and the loader draws 36"
+    assert f"train.json is empty: {why} (--n-pair 1 keeps short ones)" in caplog.text
+    assert caplog.text.count("is empty") == 1
+
+
+def test_a_split_without_videos_is_said_to_be_empty(ours, tmp_path, caplog):
+    gold = files.read_json(ours / "annotations.json")
+    gold["video3"]["split"] = "val"
+    files.write_json(ours / "annotations.json", gold)
+    exported(ours, tmp_path / "milo")
+    for name in ("test_no_proposals", "test_with_proposals"):
+        assert f"{name}.json is empty: no video or event of test is there" in caplog.text
+    assert "train.json is empty" not in caplog.text and "val_with_proposals.json is empty" not in caplog.text
 
 
 def test_missing_features_and_empty_articles_are_left_out(ours, tmp_path):
