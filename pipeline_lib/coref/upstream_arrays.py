@@ -54,7 +54,8 @@ class Arrays:
         except FileNotFoundError:
             raise ValueError(f"{file} does not exist (give --root or --moved if it lies elsewhere)") from None
         except (ValueError, EOFError, OSError) as error:
-            raise ValueError(f"{file} is damaged, pickled or no .npy file ({error})") from None
+            why = getattr(error, "strerror", None) or error  # without the path, which would stand there twice
+            raise ValueError(f"{file} is damaged, pickled or no .npy file ({why})") from None
         if not isinstance(mapped, np.ndarray):
             mapped.close()
             raise ValueError(f"{file} is an .npz archive, not an .npy array")

@@ -190,7 +190,7 @@ def test_a_bad_file_leaves_out_its_video_alone(original, tmp_path, damage, reaso
         (lambda s: s.update(text="\ud800"), "surrogates not allowed"),
         (lambda s: s.update(obj_detec_confidence=[0.5]), "1 confidences for 10 objects"),
         (lambda s: s.update(features_path="a\0b"), "does not exist"),
-        (lambda s: s.update(features_path="x" * 300), "no .npy file"),
+        (lambda s: s.update(features_path="x" * 300), "no .npy file (File name too long)"),
     ],
 )
 def test_a_bad_segment_leaves_out_its_video_alone(original, edit, reason):
