@@ -105,9 +105,15 @@ class StopStage(Exception):
 
 
 def one_line(text: object, limit: int = 300) -> str:
-    """Any text as one printable line of at most `limit` characters, without secrets."""
+    """Any text as one printable line of at most `limit` characters, without secrets.
+
+    Of a longer one the middle goes: what is wrong stands at the beginning of a message, what to do at its end.
+    """
     flat = " ".join("".join(c if c.isprintable() else " " for c in redact(str(text))).split())
-    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+    if len(flat) <= limit:
+        return flat
+    end = (limit - 1) // 2
+    return f"{flat[: limit - 1 - end]}…{flat[len(flat) - end :]}"
 
 
 def fail(message: str, status: int) -> NoReturn:
