@@ -25,7 +25,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from pipeline_lib.core import cli, files, ledger
+from pipeline_lib.core import cli, files, ledger, plan
 from pipeline_lib.core.errors import UserError, one_line
 from pipeline_lib.core.items import Items, read_journal
 from pipeline_lib.core.ledger import Row
@@ -48,12 +48,9 @@ def commands(stage: str, work: Path, arguments: Sequence[str]) -> dict[str, str]
     ledgers = [str(path) for path in sorted((work / stage).glob("*.parquet"))]
     if not ledgers:
         raise UserError(f"{work / stage} has no ledgers; give a stage that has run, such as s3d or objects")
-    asked = [sys.executable, "-m", "snakemake", "--detailed-summary", *ledgers, *arguments]
-    done = subprocess.run(asked, capture_output=True, text=True)
-    if done.returncode:
-        raise UserError(f"snakemake --detailed-summary failed: {one_line(done.stderr or done.stdout, 600)}")
-    start = done.stdout.find("output_file\t")
-    rows = csv.DictReader(io.StringIO(done.stdout[start:]), delimiter="\t", quoting=csv.QUOTE_NONE)
+    output, _ = plan.snakemake("--detailed-summary", [*ledgers, *arguments])
+    start = output.find("output_file\t")
+    rows = csv.DictReader(io.StringIO(output[start:]), delimiter="\t", quoting=csv.QUOTE_NONE)
     found = {Path(row["output_file"]).stem: row["shellcmd"] for row in rows if row["output_file"] in ledgers}
     return {shard: command for shard, command in found.items() if command not in ("", "-")}
 

@@ -11,6 +11,35 @@ from pathlib import Path
 from pipeline_lib.core.errors import UserError, one_line
 
 _ROW = re.compile(r"^(\w+)\s+(\d+)$")
+#: What Snakemake says of itself: single lines, and a block about the machine that ends with the configuration's MD5.
+_BANNER = re.compile(
+    r"Assuming .*?^ *Config MD5:.*?$|^(Using (workflow specific )?profile|Config file .* is extended|Building DAG).*?$",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+def snakemake(asked: str, arguments: Sequence[str]) -> tuple[str, str]:
+    """(standard output, standard error) of `snakemake` with the option `asked`, such as "--dry-run", and these arguments.
+
+    Raises:
+        UserError: it failed; the message says why.
+    """
+    command = [sys.executable, "-m", "snakemake", asked, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"snakemake {asked} failed: {cause(done.stdout, done.stderr)}")
+    return done.stdout, done.stderr
+
+
+def cause(*streams: str) -> str:
+    """What a failed Snakemake says is wrong: all but its banner; of a traceback and of a usage text, the last line."""
+    said: list[str] = []
+    for text in streams:
+        lines = [line.strip() for line in _BANNER.sub("", text).splitlines() if line.strip()]
+        if any(line.startswith(("Traceback (most recent", "usage:")) for line in lines):
+            lines = [lines[-1].removeprefix("__main__.py: ")]
+        said += lines
+    return one_line(" ".join(said), 600) or "it didn't say why; run the same with snakemake itself"
 
 
 def jobs(arguments: Sequence[str] = ()) -> dict[str, int]:
@@ -18,13 +47,12 @@ def jobs(arguments: Sequence[str] = ()) -> dict[str, int]:
 
     Jobs behind a checkpoint that hasn't run yet are not known and not counted.
     """
-    asked = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules", *arguments]
-    done = subprocess.run(asked, capture_output=True, text=True)
-    if done.returncode:
-        raise UserError(f"snakemake --dry-run failed: {one_line(done.stderr or done.stdout, 600)}")
+    output, errors = snakemake(
+        "--dry-run", ["--quiet=rules", *arguments]
+    )  # with a space it would take a target for its own
     found: dict[str, int] = {}
     inside = False
-    for line in (done.stdout + done.stderr).splitlines():
+    for line in (output + errors).splitlines():
         if line.startswith("Job stats:"):
             inside, found = True, {}
         row = _ROW.match(line)
