@@ -34,7 +34,9 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{path} can't be read as a checkpoint of plain tensors ({one_line(error)})") from None
+        raise UserError(
+            f"{path} can't be read as a checkpoint of plain tensors ({one_line(error)}); fetch or make it again"
+        ) from None
     for key in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -50,8 +52,26 @@ def _content(path: Path) -> Any:
         return load_file(path)
     if path.suffix == ".pkl":  # detectron2's model zoo: numpy arrays, so not torch's own format
         return pickles.load(path)
-    with torch.serialization.safe_globals([Namespace]):  # options of a command line, which many keep: plain attributes
-        return torch.load(path, "cpu", weights_only=True)
+    return torch_file(path)
+
+
+def torch_file(path: Path) -> Any:
+    """What torch.save wrote: tensors, plain values and containers of them.
+
+    Raises:
+        UserError: it is something else. What torch says of it is left out: it advises to execute what is in the file.
+    """
+    try:
+        # Namespace: options of a command line, which many keep; plain attributes.
+        with torch.serialization.safe_globals([Namespace]):
+            return torch.load(path, "cpu", weights_only=True)
+    except OSError as error:
+        raise UserError(f"{path} can't be read ({one_line(error)}); correct the path") from None
+    except Exception:
+        raise UserError(
+            f"{path} can't be read as a checkpoint of plain tensors: it is no PyTorch checkpoint, is cut off, or holds "
+            "other objects too, which are never executed; give the published file, or one with the tensors alone"
+        ) from None
 
 
 def _tensor(value: torch.Tensor | np.ndarray) -> torch.Tensor:

@@ -64,10 +64,7 @@ def read(path: Path) -> dict[str, Tensor]:
     """
     if path.suffix == ".safetensors" or not path.is_file():
         return {name: value for name, value in checkpoint.read(path).items() if name.startswith(ENCODERS)}
-    try:
-        content = torch.load(path, "cpu", weights_only=True)
-    except Exception as error:
-        raise UserError(f"{path} can't be read as a checkpoint of plain tensors ({one_line(error)})") from None
+    content = checkpoint.torch_file(path)
     if isinstance(content, dict) and set(content) & set(ENCODERS):
         parts = {name: part for name, part in content.items() if name in ENCODERS and isinstance(part, dict)}
         return {f"{name}.{key}": value for name, part in parts.items() for key, value in part.items()}

@@ -136,6 +136,10 @@ def test_upstreams_checkpoint_loads_strictly(net, tmp_path):
     torch.save({"weights": torch.zeros(1)}, tmp_path / "none.th")
     with pytest.raises(UserError, match="no video_encoder or text_encoder"):
         model.load(net, tmp_path / "none.th")
+    (tmp_path / "page.th").write_text("<html>")
+    with pytest.raises(UserError, match="no PyTorch checkpoint") as caught:
+        model.load(net, tmp_path / "page.th")
+    assert "weights_only" not in str(caught.value)  # torch advises to execute what is in the file
 
 
 def test_word_vectors_alone_are_a_start(net, tmp_path):
