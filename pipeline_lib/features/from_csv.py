@@ -107,7 +107,9 @@ def read(path: Path) -> list[Row]:
                         f"{path}, line {lines.line_num}: {row.features} is the feature_path of another video too"
                     )
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"--csv {path} can't be read ({one_line(error)})") from None
+        raise UserError(
+            f"--csv {path} can't be read ({one_line(error)}); give a CSV file with the header {','.join(HEADER)}"
+        ) from None
     return list(rows.values())
 
 
@@ -115,9 +117,11 @@ def units(row: Row, kind: Extractor, decoder: Decoder) -> Iterator[np.ndarray]:
     """What goes into the network for one video; nothing when its features are there.
 
     Raises:
-        ItemError: the video can't be decoded.
+        ItemError: the video isn't there or can't be decoded.
     """
     if not row.features.is_file():
+        if not row.video.exists():
+            raise ItemError(Reason.MISSING_FILE, f"{row.video} does not exist; correct its path in the list")
         shown = decoder.frames(row.video, kind.sampling(decoder.probe(row.video)))
         yield from kind.units(frame.pixels for frame in shown)
 
