@@ -202,6 +202,15 @@ def test_mistakes_are_named(folder: Path) -> None:
     assert not (folder / "out").exists()
 
 
+def test_paths_are_looked_at_before_the_network_is_built(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluator, "_load", lambda *_: pytest.fail("too early"))
+    with pytest.raises(UserError, match=r"none\.txt can't be read"):
+        run(folder, lists=["a.txt", "none.txt"])
+    (folder / "out").write_text("mine")
+    with pytest.raises(UserError, match="out is a file; give -o a folder"):
+        run(folder)
+
+
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_text("a cup\n")
     (tmp_path / "v.txt").write_text("v.mp4\n")

@@ -129,13 +129,17 @@ def main(
     frames_wanted = n_frames or N_FRAMES[model]
     if model == "s3d" and frames_wanted % 2:
         raise UserError(f"--n-frames {frames_wanted}: S3D takes an even number; 32 is what it was trained with")
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; give -o a folder, new or there already")
     prompts = lines(prompts_path, "a prompt")
+    lists = [*trajectories, *(more or [])]
+    for path in lists:  # before the network is built, which takes a while
+        lines(path, "the path of a video")
     device.deterministic()
     target = device.choose(where)
     loaded = _load(
         model, weights or CHECKPOINTS[model], dictionary, prompts, seed, target, size, clip_model, clip_preprocessing
     )
-    lists = [*trajectories, *(more or [])]
     rows, done, failed = embed(lists, loaded, frames_wanted, sampling, verbose)
     if not rows:
         raise UserError(
