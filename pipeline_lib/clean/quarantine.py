@@ -8,6 +8,7 @@ other limits, under which the video passes, it is used and goes back to its plac
 stands for it (core/files.py, is_whole) until it is restored, that is, fetched again.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -137,7 +138,10 @@ def _forget(work: Path, artefact: Path, reasons: set[str]) -> None:
 
 
 def restore(work: Path) -> Counter[str]:
-    """Put everything back; what was deleted will be fetched by the next run. {reason: number of files}."""
+    """Put everything back; what was deleted will be fetched by the next run. {reason: number of files}.
+
+    The ledgers of due diligence of these shards go, so that the next run judges their videos again.
+    """
     counts: Counter[str] = Counter()
     for path in sorted((work / FOLDER).glob("*/*.json")):
         try:
@@ -149,13 +153,18 @@ def restore(work: Path) -> Counter[str]:
         artefact = work / origin
         if origin.is_absolute() or ".." in origin.parts or not artefact.is_symlink():
             continue
+        shard = f"{artefact.parent.name}.parquet"
+        (work / "due_diligence" / shard).unlink(missing_ok=True)  # first: killed after it, the next run completes it
         if artefact.exists():
             _return(work, artefact, {path.parent.name})
         else:
             artefact.unlink()
             path.unlink()
-            (work / "videos" / f"{artefact.parent.name}.parquet").unlink(missing_ok=True)
+            (work / "videos" / shard).unlink(missing_ok=True)
         counts[path.parent.name] += 1
+    for folder in [*(work / FOLDER).glob("*/"), work / FOLDER]:
+        with contextlib.suppress(OSError):  # not there, or not empty
+            folder.rmdir()
     return counts
 
 
@@ -172,7 +181,8 @@ def main(
         counts = Counter(reason for reasons in _contents(work / FOLDER).values() for reason in reasons)
     for reason, count in counts.most_common():
         log.info("%6d %s", count, reason)
-    log.info("%d files %s", sum(counts.values()), "restored; run snakemake again" if back else "in quarantine")
+    restored = "restored; the next run of snakemake judges them again" if counts else "to restore"
+    log.info("%d files %s", counts.total(), restored if back else "in quarantine")
 
 
 if __name__ == "__main__":

@@ -115,6 +115,17 @@ def test_restore_puts_everything_back(shard):
     assert quarantine.restore(shard.work) == {"empty_file": 1, "not_a_video": 1}
     assert shard.aside() == [] and shard.video("bad").read_bytes() == b"<html>no</html>"
     assert not shard.video("bad").is_symlink()
+    assert not (shard.work / "quarantine").exists()
+
+
+def test_the_next_run_judges_restored_files_again(shard):
+    """Snakemake only sees files: without its ledger due diligence of the shard runs again, and comes to the same."""
+    shard.run()
+    before = shard.ledger("due_diligence").read_bytes()
+    quarantine.restore(shard.work)
+    assert not shard.ledger("due_diligence").exists()
+    assert shard.run() == VERDICTS and shard.aside() == ASIDE
+    assert shard.ledger("due_diligence").read_bytes() == before
 
 
 def test_a_replaced_file_leaves_nothing_behind(shard, video):
