@@ -44,7 +44,12 @@ def write(videos: Iterable[Video], out: Path, names: Names, features: Path, boxe
 
     Returns:
         Numbers of videos and of frames.
+
+    Raises:
+        UserError: `out` is a folder, `features` or `boxes` have content, or they are one folder.
     """
+    if out.is_dir():  # found out at the end, the arrays' folders would be left behind
+        raise UserError(f"{out} is a folder; give --out the name of the JSON file to write")
     features, boxes = features.absolute(), boxes.absolute()
     if features.resolve() == boxes.resolve():
         raise UserError(f"features and boxes would both be {features}/<video_id>.npy; give two folders")

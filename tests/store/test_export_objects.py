@@ -256,6 +256,14 @@ def test_milo_s_folders_can_be_chosen(project: Project, monkeypatch: pytest.Monk
         project.export("milo", "p.json", np_save_dir=Path("same"), bbox_save_dir=Path("same"))
 
 
+def test_a_folder_in_place_of_the_json_leaves_no_arrays(project: Project) -> None:
+    (project.folder / "out").mkdir()
+    before = project.names()
+    with pytest.raises(UserError, match="out is a folder; give --out the name of the JSON file"):
+        project.export("milo", "out")
+    assert project.names() == before
+
+
 def test_milo_refuses_rows_at_other_times(project: Project) -> None:
     project.store({"c": arrays("c")}, step=1.0)
     with pytest.raises(UserError, match=r"t = 0 \+ 1·i s but MILO's loaders assume 3·i; set frames\.every"):
