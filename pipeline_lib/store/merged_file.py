@@ -128,6 +128,8 @@ class MergedFile:
 
 
 def _open(path: Path) -> h5py.File:
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give a merged HDF5 file, which python -m pipeline_lib.store.merge makes")
     if not path.is_file():
         raise UserError(f"{path} does not exist; run the stage that makes it, or correct the path")
     try:

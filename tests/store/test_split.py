@@ -86,6 +86,11 @@ def test_equal_features_give_equal_bytes(store: Path, tmp_path: Path, kind: Form
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
 
+def test_a_folder_is_no_merged_file(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a folder; give a merged HDF5 file"):
+        split(tmp_path, tmp_path / "out", Format.NPY)
+
+
 def test_command_line(store: Path, tmp_path: Path) -> None:
     app = typer.Typer()
     app.command()(module.main)
