@@ -14,7 +14,8 @@ import numpy as np
 
 from pipeline_lib.core.errors import UserError, one_line
 
-RERUN = "delete it and run its stage again"
+RERUN = "delete it and run its stage again"  # of what only a stage makes
+MEND = f"correct it or take it out; if a stage made it, {RERUN}"
 _MAGIC = b"\x93NUMPY\x01\x00"  # version 1.0, which np.save writes for plain numbers
 _CHECKED = 1 << 16  # numbers that are looked at in one go: what is noted of them stays in the processor's cache
 _HALF_EXPONENT = 0x7C00  # bits of a half-precision number that are all set in a NaN or infinity
@@ -151,7 +152,7 @@ def readable(path: Path | str) -> Iterator[None]:
     except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, OSError) and error.errno in _NOT_ITS_FAULT:
             raise
-        raise UserError(f"{path} is damaged, pickled or no numpy file ({one_line(error)}); {RERUN}") from None
+        raise UserError(f"{path} is damaged, pickled or no numpy file ({one_line(error)}); {MEND}") from None
 
 
 def fault(dtype: np.dtype, shape: tuple[int, ...], least: int = 2) -> str | None:

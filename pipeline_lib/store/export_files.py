@@ -27,7 +27,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         UserError: `path` has content. Files of another export must not end up among these, and it is not ours to delete.
     """
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise UserError(f"{path} exists and is not an empty folder; delete it or give another one")
+        raise UserError(f"{path} exists and is not an empty folder; give another one")
     with _exclusive(path):
         temporary = files.partial_name(path)
         temporary.mkdir()

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.store import arrays
-from pipeline_lib.store.arrays import RERUN
+from pipeline_lib.store.arrays import MEND
 
 BUFFER = 2 << 20  # bytes; larger ones fall out of the processor's cache before they are written
 BUFFERS = 4  # one being written, two waiting, one being filled
@@ -62,7 +62,7 @@ class _Reader:
 
     def __init__(self, entries: Iterable[Entry], free: "queue.Queue[memoryview | None]", filled: "queue.Queue") -> None:
         self._entries, self._free, self._filled = entries, free, filled
-        self._like: tuple[str, np.dtype, tuple[int, ...]] | None = None
+        self._like: tuple[str, np.dtype, tuple[int, ...], bool] | None = None
         self._pieces: list[Piece] = []
         self._at = 0
 
@@ -129,27 +129,30 @@ class _Reader:
     def _stored_shape(self, entry: Entry, dtype: np.dtype, shape: tuple[int, ...]) -> tuple[int, ...]:
         wrong = arrays.fault(dtype, shape, least=1 if entry.squeeze is Squeeze.ALL else 2)
         if wrong:
-            raise UserError(f"{entry.path} {wrong}; {RERUN}")
+            flat = entry.squeeze is Squeeze.ROWS and len(shape) == 1 and not arrays.fault(dtype, shape, least=1)
+            raise UserError(f"{entry.path} {wrong}; {MEND}{'; --squeeze all takes it as it is' if flat else ''}")
         return squeezed(shape, entry.squeeze)
 
     def _add(self, entry: Entry, dtype: np.dtype, shape: tuple[int, ...], first: bool, content: memoryview) -> None:
         if not arrays.finite(content, dtype):
-            raise UserError(f"{entry.path} holds NaN or infinite numbers; {RERUN}")
+            raise UserError(f"{entry.path} holds NaN or infinite numbers; {MEND}")
         self._pieces.append(Piece(entry.video_id, dtype, shape, first, content))
 
     def _like_others(self, entry: Entry, dtype: np.dtype, shape: tuple[int, ...]) -> None:
         """Compare with the first array, by rows: with `all` a video of one row loses that axis, but is like the others."""
         how = entry.squeeze if entry.squeeze is Squeeze.NONE else Squeeze.ROWS
-        row = squeezed(shape if len(shape) > 1 else (1, *shape), how)[1:]
+        whole = shape if len(shape) > 1 else (1, *shape)
+        row = squeezed(whole, how)[1:]
+        dropped = row != whole[1:]
         if self._like is None:
-            self._like = entry.path, dtype, row
-        path, other_dtype, other_row = self._like
+            self._like = entry.path, dtype, row, dropped
+        path, other_dtype, other_row, other_dropped = self._like
         if (dtype, row) != (other_dtype, other_row):
-            dropped = how is not Squeeze.NONE and 1 in shape[:-1]
+            hint = "; --squeeze none keeps axes of length 1, which were dropped here"
             raise UserError(
                 f"{entry.path} holds {dtype} rows of {row} but {path} holds {other_dtype} rows of {other_row}; "
-                "delete the one that is wrong and run its stage again"
-                + ("; --squeeze none keeps axes of length 1, which were dropped here" if dropped else "")
+                "correct the one that is wrong or take it out; if a stage made it, delete it and run its stage again"
+                f"{hint if dropped or other_dropped else ''}"
             )
 
     def _hand_over(self) -> None:

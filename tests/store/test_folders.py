@@ -1,6 +1,7 @@
 """Folders of .npy and .npz files of others → merged files, as MESM's npy2hdf5 makes them, and as its loader reads them."""
 
 import logging
+import re
 from pathlib import Path
 
 import h5py
@@ -126,7 +127,7 @@ def test_every_kind_of_number_comes_back(
         (np.array([[1.0, -np.inf]], ">f4"), "holds NaN"),
         (np.zeros((0, 8), np.float32), "is empty"),
         (np.array([[{}]], object), "pickled"),
-        (np.zeros(8, np.float32), "has shape"),
+        (np.zeros(8, np.float32), "has shape.*; --squeeze all takes it as it is"),
         (np.zeros((2, 9), np.float32), r"\(9,\) but .*AO8RW"),
         (np.zeros((2, 8), np.float16), "float16 .* but .*AO8RW"),
     ],
@@ -136,7 +137,18 @@ def test_unusable_files_are_refused_by_name(folder: Path, tmp_path: Path, bad: n
     with pytest.raises(UserError, match=message) as caught:
         merge_folder(folder, tmp_path / "out" / "a.hdf5")
     assert "bad.npy" in str(caught.value)
+    assert re.search("correct (it|the one that is wrong) or take it out; if a stage made it", str(caught.value))
     assert not (tmp_path / "out" / "a.hdf5").exists()
+
+
+@pytest.mark.parametrize("odd", ["a", "z"])
+def test_squeeze_is_named_where_it_makes_files_unlike(tmp_path: Path, odd: str) -> None:
+    """Rows of (4, 8): of the video of a single one the default drops the axis of rows."""
+    for name in ("a", "z"):
+        np.save(tmp_path / f"{name}.npy", np.zeros((1 if name == odd else 2, 4, 8), np.float32))
+    with pytest.raises(UserError, match="--squeeze none keeps axes of length 1"):
+        merge_folder(tmp_path, tmp_path / "a.hdf5")
+    merge_folder(tmp_path, tmp_path / "a.hdf5", squeeze=Squeeze.NONE)
 
 
 def test_truncated_files_double_ids_and_empty_folders_are_refused(folder: Path, tmp_path: Path) -> None:
