@@ -8,6 +8,7 @@ filter has a rule of its own) are compared with a full decode.
 """
 
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -141,6 +142,9 @@ def main(
         return work(method, films[0])
     processes = os.cpu_count() or 1
     names = [name for name in METHODS if name != "ffmpeg" or shutil.which("ffmpeg")]
+    for package in ("decord", "torchcodec"):
+        if importlib.util.find_spec(package) is None:
+            raise SystemExit(f"{package} is not installed; run pip install {package}")
     results = []
     for film in films:
         runs: dict[str, list[tuple[float, float, list[dict[str, float | str]]]]] = {name: [] for name in names}

@@ -128,7 +128,7 @@ def main(
             (Path(name) / "out").mkdir()
             target = Path(name) / "out" / "features.hdf5"
             results[layout] = attempt(
-                Path(name) / "npy", target, layout, kills if layout == "videos" else kills // 5, videos
+                Path(name) / "npy", target, layout, kills if layout == "videos" else max(1, kills // 5), videos
             )
             print(layout, json.dumps(results[layout]), flush=True)
     if out:
