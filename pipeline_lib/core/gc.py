@@ -73,7 +73,17 @@ def main(
     """List or delete the artefacts of specs that are no longer in use."""
     require(work)
     now, console = time.time(), Console()
-    found = dead(stages(work), older_than, now)
+    states = stages(work)  # not of visual queries: receipts of several specs stand for the same clips
+    found = dead(states, older_than, now)
+    younger = [one for one in dead(states, 0, now) if one not in found]
+    if younger:
+        console.print(
+            f"{len(younger)} younger {'spec' if len(younger) == 1 else 'specs'} that no ledger names "
+            f"({size(sum(spec.bytes for _, spec in younger))}) left: written to in the last {older_than:g} days; "
+            "--older-than 0 takes them too",
+            markup=False,
+            soft_wrap=True,
+        )
     if not found:
         console.print("nothing to delete")
         return

@@ -17,13 +17,13 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline_lib.core import cli, files, plan
-from pipeline_lib.core.survey import StageState, require, shard_sizes, stages
+from pipeline_lib.core.survey import StageState, query_stages, require, shard_sizes, stages
 from pipeline_lib.core.words import duration, size
 
 
-def table(found: list[StageState], videos: int | None) -> Table:
-    """A line per stage."""
-    shown = Table(title="stages")
+def table(found: list[StageState], videos: int | None, title: str = "stages") -> Table:
+    """A line per stage; `videos` is how many there are in all, None where that isn't known."""
+    shown = Table(title=title)
     for heading in ("stage", "spec", "shards", "done", "ok", "failed", "skipped", "size", "s/video", "left", "reasons"):
         shown.add_column(heading, justify="left" if heading in ("stage", "spec", "reasons") else "right")
     for stage in found:
@@ -73,14 +73,17 @@ def main(
     require(work)
     console = Console(width=None if Console().is_terminal else 160)
 
-    def look() -> Table:
+    def look() -> Group:
         found, sizes = stages(work), shard_sizes(work)
         videos = sum(sizes.values()) if sizes is not None else None
         if html is not None:
             from pipeline_lib.report import status_page  # the page needs jinja2, the table doesn't
 
             files.write_text(html, status_page.content(found, videos, watch))
-        return table(found, videos)
+        queries = query_stages(work)
+        return Group(
+            table(found, videos), *([table(queries, None, "visual queries: clips, queries")] if queries else [])
+        )
 
     if watch is None:
         console.print(look())

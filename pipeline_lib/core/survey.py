@@ -3,15 +3,19 @@
 import functools
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
 
 from pipeline_lib.core import files, ledger
 from pipeline_lib.core.errors import UserError
-from pipeline_lib.core.items import read_journal
+from pipeline_lib.core.items import REOPENED, read_journal
 from pipeline_lib.core.ledger import OK
+
+#: Where ledgers lie in a work folder. Visual queries have theirs deeper, by split; those of clips and frames, whose products
+#: lie in a flat folder, are in `ledger` beside these.
+LEDGERS = ("*/*.parquet", "vq2d/*/detections.queries/*.parquet", "vq2d/*/*/ledger/*.parquet")
 
 
 @dataclass
@@ -83,11 +87,28 @@ def shard_sizes(work: Path) -> dict[str, int] | None:
     return files.read_json(path) if path.exists() else None
 
 
+def ledgers(work: Path) -> list[Path]:
+    """Every ledger of a work folder."""
+    return sorted(path for pattern in LEDGERS for path in work.glob(pattern))
+
+
 def stages(work: Path) -> list[StageState]:
-    """Every stage that has a ledger or artefacts, in the order in which their first ledgers were written."""
+    """Every stage of the videos that has a ledger or artefacts, in the order in which their first ledgers were written."""
     sizes = shard_sizes(work)
     found = [_stage(folder, sizes) for folder in _folders(work)]
     return sorted(found, key=lambda stage: (_first(work / stage.name), stage.name))
+
+
+def query_stages(work: Path) -> list[StageState]:
+    """The stages of visual queries, named by their folders: of clips and queries, in shards of their own.
+
+    How many there are in all isn't known here: a shard's list is written when its job begins.
+    """
+    folders = {path.parent for pattern in LEDGERS[1:] for path in work.glob(str(Path(pattern).parent / "items"))}
+    found = [_stage(folder, None) for folder in folders]
+    for stage, folder in zip(found, folders, strict=True):
+        stage.name = folder.relative_to(work).as_posix().removesuffix("/ledger")
+    return sorted(found, key=lambda stage: stage.name)
 
 
 def _folders(work: Path) -> Iterator[Path]:
@@ -140,16 +161,25 @@ def _stage(folder: Path, sizes: dict[str, int] | None) -> StageState:
     for spec in sorted((folder / "items").iterdir()):
         if spec.is_dir():
             state.specs[spec.name] = _spec(spec, {shard: one.specs for shard, one in done.items()})
-    state.begun = _begun(folder, {shard for shard in sizes or {} if shard not in done})
+    state.begun = _begun(folder, sizes, done)
     return state
 
 
-def _begun(folder: Path, shards: set[str]) -> int:
-    """Videos done in shards without a ledger, of the spec that each shard's newest journal is of."""
+def _begun(folder: Path, sizes: Collection[str] | None, finished: Collection[str]) -> int:
+    """Videos done in shards without a ledger, of the spec that each shard's newest journal is of.
+
+    Done is what the stage's loop would not do again (items.finished): a journal's line outlives its artefact, so it counts
+    only while the artefact is there.
+    """
     newest: dict[str, Path] = {}
     for path in sorted((folder / "items").glob("*/*/journal.jsonl"), key=lambda path: path.stat().st_mtime):
         newest[path.parent.name] = path
-    return sum(len(read_journal(path)) for shard, path in newest.items() if shard in shards)
+    return sum(
+        row.source_sha256 != REOPENED and (not row.ok or files.is_whole(folder.parent / str(row.artefact), row.bytes))
+        for shard, path in newest.items()
+        if shard not in finished and (sizes is None or shard in sizes)
+        for row in read_journal(path).values()
+    )
 
 
 def _spec(folder: Path, ledgers: dict[str, dict[str, tuple[int, int]]]) -> SpecState:

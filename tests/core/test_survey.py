@@ -6,7 +6,7 @@ import time
 import pytest
 from filelock import FileLock
 
-from pipeline_lib.core import files, gc, plan, status, survey, words
+from pipeline_lib.core import check, files, gc, items, ledger, plan, status, survey, words
 from pipeline_lib.core.errors import ItemError, UserError
 from pipeline_lib.core.spec import Spec
 from pipeline_lib.core.stage import run_stage
@@ -60,6 +60,35 @@ def test_what_a_stage_has(work):
     }
 
 
+def test_a_video_whose_artefact_is_gone_is_not_done(work):
+    check.main(work, deep=False, dry=False)
+    (work / "length/items" / NEW.id / "0000" / "a.bin").unlink()
+    check.main(work, deep=False, dry=False)  # takes the ledger; "a" stays in the journal
+    (stage,) = survey.stages(work)
+    assert (stage.finished, stage.begun, stage.done) == (0, 3, 3)  # b, bad and c
+    items.reopen(work / "length/items" / NEW.id / "0000", [ledger.Row("bad", "failed", "undecodable")])
+    assert survey.stages(work)[0].done == 2
+    run(work, NEW, "0000")
+    assert survey.stages(work)[0].done == 4
+
+
+def test_visual_queries_have_a_table_of_their_own(work, capsys):
+    for folder, count in (("clips/ledger", 2), ("detections.queries", 3)):
+        listing = work / "vq2d/val" / folder / "0007.json"
+        files.write_json(listing, {f"q{number}": {} for number in range(count)})
+        run_stage(NEW, listing, listing.with_suffix(".parquet"), make, suffix=".bin")
+    assert [(one.name, one.finished, one.done) for one in survey.query_stages(work)] == [
+        ("vq2d/val/clips", 1, 2),
+        ("vq2d/val/detections.queries", 1, 3),
+    ]
+    status.main(work)
+    assert "vq2d/val/detections.queries" in capsys.readouterr().out
+    for journal in work.glob("vq2d/val/**/journal.jsonl"):
+        os.utime(journal, (0, 0))
+    gc.main(work, older_than=0, really=True)
+    assert len(list(work.glob("vq2d/val/**/*.bin"))) == 5
+
+
 def test_table_and_page(work, capsys):
     status.main(work, html=work / "status.html", watch=None)
     shown = capsys.readouterr().out
@@ -81,6 +110,9 @@ def test_only_old_specs_that_no_ledger_names_are_dead(work, capsys):
     assert gc.dead(found, 7, time.time()) == []  # written just now
     age(work, OLD, 8), age(work, NEW, 8)
     assert [spec.id for _, spec in gc.dead(survey.stages(work), 7, time.time())] == [OLD.id]
+    gc.main(work, older_than=9)
+    told = capsys.readouterr().out
+    assert "1 younger spec that no ledger names (400 B) left" in told and "--older-than 0 takes them too" in told
     gc.main(work)
     assert "could go: run again with --delete" in capsys.readouterr().out
     assert (work / "length/items" / OLD.id / "0000" / "a.bin").exists()
