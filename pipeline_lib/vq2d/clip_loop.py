@@ -10,7 +10,7 @@ A receipt whose product is gone or damaged is torn up, so that the product is ma
 import contextlib
 import json
 import shutil
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
@@ -131,6 +131,34 @@ def _clean(product: Product, clip_uid: str) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def require(folder: Path, names: Iterable[str], is_there: Callable[[str], object], fix: str) -> None:
+    """Refuse a folder that can't be the one that is meant; a folder with some of what is wanted will do.
+
+    Args:
+        folder: that is read.
+        names: what is wanted in it; if nothing is, the folder only has to exist.
+        is_there: whether it holds what belongs to a name.
+        fix: what to do, for the message.
+
+    Raises:
+        UserError: no such folder, or nothing of what is wanted is in it.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder; {fix}")
+    first = None
+    for name in names:
+        if is_there(name):
+            return
+        first = first or name
+    if first is not None:
+        raise UserError(f"{folder} holds nothing of what is wanted, neither {first} nor any other; {fix}")
+
+
+def is_filling(folder: Path, shard: int | None) -> bool:
+    """Whether clips of other shards may still be on their way into a folder: then one shard's run may find none."""
+    return shard is not None and (folder / "ledger").is_dir()
 
 
 def stamp(path: Path) -> str:

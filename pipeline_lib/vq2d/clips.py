@@ -16,7 +16,7 @@ from pydantic import BaseModel, FiniteFloat, NonNegativeInt, ValidationError
 from pipeline_lib.config.base import as_dict
 from pipeline_lib.config.video import Video
 from pipeline_lib.config.vq2d import Clips
-from pipeline_lib.core import arguments, cli, files
+from pipeline_lib.core import arguments, cli, files, ids
 from pipeline_lib.core.errors import ItemError, Reason, UserError, explain
 from pipeline_lib.core.spec import Spec
 from pipeline_lib.video import transcode
@@ -91,7 +91,7 @@ class ClipFiles:
         """The video's state and the clip's place in it."""
         entry = self.clips[clip_uid]
         place = "-".join(str(entry[key]) for key in ("video_start_frame", "video_end_frame", "clip_fps"))
-        return f"{place} of {clip_loop.stamp(self._video(entry))}"
+        return f"{place} of {clip_loop.stamp(self.video(entry))}"
 
     def whole(self, clip_uid: str, receipt: clip_loop.Receipt) -> bool:
         """By its size."""
@@ -108,7 +108,7 @@ class ClipFiles:
             raise ItemError(
                 Reason.BAD_ANNOTATION, f"frames {clip.video_start_frame} to {clip.video_end_frame} are not ascending"
             )
-        video = self._video(entry)
+        video = self.video(entry)
         there = self._there(worker, path, clip)
         if not video.is_file():
             if there is not None:
@@ -142,7 +142,8 @@ class ClipFiles:
                 )
         return {**made, "missing": missing, "bytes": path.stat().st_size, "kept": False}
 
-    def _video(self, entry: dict[str, Any]) -> Path:
+    def video(self, entry: dict[str, Any]) -> Path:
+        """The file that a clip is cut out of."""
         return self.videos / f"{Path(str(entry['video_uid'])).name}.mp4"
 
     def _height(self, height: int) -> int:
@@ -185,10 +186,13 @@ def main(
         chosen = cli.parse_options(
             Clips, chosen.model_copy(update={"downscale_height": downscale_height}).model_dump_json()
         )
-    if not videos.is_dir():
-        raise UserError(f"--videos {videos} is no folder")
     clips = wanted([annotations.read(path) for path in annotated])
     product = ClipFiles(videos, out, chosen, clips)
+    named = {uid: product.video(entry) for uid, entry in clips.items() if ids.is_valid(uid)}
+    some_are_there = any((out / f"{uid}.mp4").is_file() for uid in named)  # clips may stay without their videos
+    needed = [] if some_are_there else [path.name for path in named.values()]
+    fix = "give --videos the folder of VIDEO_UID.mp4, Ego4D's full_scale"
+    clip_loop.require(videos, needed, lambda name: (videos / name).is_file(), fix)
     rows = clip_loop.bring(
         product,
         Spec.of("vq2d_clips", "pipeline_lib.video.transcode", as_dict(chosen)),

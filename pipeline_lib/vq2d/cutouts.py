@@ -38,6 +38,12 @@ class Cutouts:
         self._worker, self._clips, self._images = worker, clips, images
         self._naming, self._side = naming, side
 
+    def has(self, clip_uid: str) -> bool:
+        """Whether the folder holds the clip."""
+        if self._clips is not None:
+            return (self._clips / f"{clip_uid}.mp4").is_file()
+        return self._images is not None and (self._images / clip_uid).is_dir()
+
     def of(self, clip_uid: str, places: Sequence[Place], size: tuple[int, int]) -> list[np.ndarray | None]:
         """(h, w, 3) uint8 RGB of each place; None where there is none.
 
@@ -49,13 +55,13 @@ class Cutouts:
         """
         if self._clips is not None:
             path = self._clips / f"{clip_uid}.mp4"
-            if not path.is_file():
+            if not self.has(clip_uid):
                 raise ItemError(Reason.MISSING_FILE, f"{path} does not exist")
             drawn = self._worker.call(from_clip, path, places=places, width=size[0], height=size[1], side=self._side)
             return [None if one is None else _pixels(base64.b64decode(one)) for one in drawn]
         if self._images is None:
             return [None] * len(places)
-        if not (self._images / clip_uid).is_dir():
+        if not self.has(clip_uid):
             raise ItemError(Reason.MISSING_FILE, f"{self._images / clip_uid} does not exist")
         return [self._from_image(self._images, clip_uid, place, size) for place in places]
 

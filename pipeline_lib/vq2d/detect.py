@@ -34,7 +34,7 @@ from pipeline_lib.core.spec import Spec
 from pipeline_lib.core.stage import run_stage
 from pipeline_lib.features.extract import NOT_DECISIVE, prepared
 from pipeline_lib.video.worker import Worker
-from pipeline_lib.vq2d import annotations, collect
+from pipeline_lib.vq2d import annotations, clip_loop, collect
 from pipeline_lib.vq2d.annotations import Query
 from pipeline_lib.vq2d.clip_reader import Images, Reader, Videos
 from pipeline_lib.vq2d.detectors import Detector, build
@@ -133,6 +133,13 @@ def main(
     with ExitStack() as closing:
         worker = closing.enter_context(Worker(cli.parse_options(Video, video).limits))
         reader: Reader = Images(images, naming) if images else Videos(clips or Path(), worker)
+        folder = images or clips or Path()
+        uids = [] if clip_loop.is_filling(folder, shard) else [str(query.get("clip_uid")) for query in queries.values()]
+        what = "frames" if images else "clips"
+        fix = f"give --{what} the folder that pipeline_lib.vq2d.{what} fills for these queries"
+        clip_loop.require(folder, uids, reader.version, fix)
+        if not ledgers.exists():
+            detector()  # wrong weights are to be told before a folder is made; later it is built when it is needed
 
         def version(name: str) -> str:
             query = queries[name]

@@ -109,11 +109,16 @@ def main(
     """Write every frame of every clip as a JPEG. Run it again to go on after a stop, or when clips are new or changed."""
     chosen = cli.parse_options(Images, options)
     chosen = chosen.model_copy(update={"naming": naming or chosen.naming})
-    if not clips.is_dir():
-        raise UserError(f"--clips {clips} is no folder; make it with pipeline_lib.vq2d.clips")
+    product = FrameFolders(clips, out, chosen)
     names = listed.read_text(encoding="utf-8").split() if listed else [path.stem for path in clips.glob("[!.]*.mp4")]
+    fix = "give --clips the folder of CLIP_UID.mp4 that pipeline_lib.vq2d.clips makes"
+    clip_loop.require(clips, [] if clip_loop.is_filling(clips, shard) else names, product.version, fix)
+    if listed and not names:
+        raise UserError(f"--list {listed} names no clips; write a clip's id per line, or leave it out")
+    if not names and not clip_loop.is_filling(clips, shard):
+        raise UserError(f"{clips} holds no clips; {fix}")
     rows = clip_loop.bring(
-        FrameFolders(clips, out, chosen),
+        product,
         Spec.of("vq2d_frames", "pipeline_lib.video.jpegs", as_dict(chosen)),
         {name: {} for name in names},
         shard,

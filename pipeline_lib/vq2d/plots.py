@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,7 +18,7 @@ from pipeline_lib.core import arguments, cli, files
 from pipeline_lib.core.errors import ItemError, UserError
 from pipeline_lib.report import pictures
 from pipeline_lib.video.worker import Worker
-from pipeline_lib.vq2d import detections, peaks
+from pipeline_lib.vq2d import clip_loop, detections, peaks
 from pipeline_lib.vq2d.cutouts import Cutouts, Place
 from pipeline_lib.vq2d.detections import QueryDetections
 from pipeline_lib.vq2d.peaks import Found
@@ -119,6 +119,29 @@ def plot(query: QueryDetections, options: Peaks, cutouts: Cutouts | None) -> tup
     return draw(query, found, cut[0], list(zip(best, cut[1:], strict=True))), reason
 
 
+def chosen(source: Path, names: Sequence[str], limit: int | None) -> Iterator[QueryDetections]:
+    """The queries of a detection file that are to be drawn, one in memory at a time.
+
+    Args:
+        names: only these; none for all.
+        limit: only the first so many.
+
+    Raises:
+        UserError: no such file, or it lacks one of `names`.
+    """
+    left, given = set(names), 0
+    for one in detections.read(source):
+        if names and one.uid not in left:
+            continue
+        left.discard(one.uid)
+        yield one
+        given += 1
+        if given == limit or (names and not left):
+            break
+    if left:
+        raise UserError(f"{source} has no query {', '.join(sorted(left))}; names are those of its dataset_uids")
+
+
 def file_name(uid: str) -> str:
     """A query's id as a file name: nothing in it leads to another folder."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", uid)[:150] + ".png"
@@ -138,14 +161,16 @@ def main(
 ) -> None:
     """Draw the score signal of every query of a detection file with its peaks."""
     wanted = cli.parse_options(Peaks, options)
-    left = set(query or [])
+    names = query or []
     drawn = without = 0
     with Worker(Limits()) as worker:
         cutouts = Cutouts(worker, clips, images, naming) if clips or images else None
-        for one in detections.read(source):
-            if query and one.uid not in left:
-                continue
-            left.discard(one.uid)
+        folder = clips or images
+        if folder and cutouts:
+            uids = (one.clip_uid for one in chosen(source, names, limit))  # read to the first whose clip is there
+            fix = f"correct {'--clips' if clips else '--images'}, or leave it out to draw without pictures"
+            clip_loop.require(folder, uids, cutouts.has, fix)
+        for one in chosen(source, names, limit):
             content, reason = plot(one, wanted, cutouts)
             if reason:
                 log.warning("%s: drawn without pictures: %s", one.uid, reason)
@@ -153,10 +178,6 @@ def main(
             with files.atomic(out / file_name(one.uid)) as temporary:
                 temporary.write_bytes(content)
             drawn += 1
-            if drawn == limit or (query and not left):
-                break
-    if left:
-        raise UserError(f"{source} has no query {', '.join(sorted(left))}; names are those of its dataset_uids")
     print(f"{drawn} pictures in {out}" + (f", {without} without what the peaks show" if without else ""))
 
 

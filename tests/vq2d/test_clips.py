@@ -51,8 +51,9 @@ def place(tmp_path):
     (tmp_path / "videos").mkdir()
     video(tmp_path / "videos/v.mp4", 211)
 
-    def run(*wanted, uid="v", **options):
-        export = {"videos": [{"video_uid": uid, "split": "val", "clips": list(wanted)}]}
+    def run(*wanted, uid="v", also=(), **options):
+        videos = {uid: wanted, "v": also} if also else {uid: wanted}
+        export = {"videos": [{"video_uid": name, "split": "val", "clips": list(of)} for name, of in videos.items()]}
         (tmp_path / "vq_val.json").write_text(json.dumps(export))
         clips.main([tmp_path / "vq_val.json"], tmp_path / "videos", tmp_path / "clips", **options)
         return ledger.read(tmp_path / "clips/ledger/0000.parquet")
@@ -129,7 +130,7 @@ def test_what_cannot_be_cut_is_named_and_the_others_go_on(place):
         "../up": "invalid_id",
     }
     assert "after 6 of the clip's 71 frames" in rows["long"].detail
-    assert run(clip("m", 0, 90), uid="gone")["m"].reason == "missing_file"
+    assert run(clip("m", 0, 90), uid="gone", also=[clip("good", 0, 90)])["m"].reason == "missing_file"
     assert run(clip("r", 0, 48, 24), uid="odd")["r"].reason == "frame_rate"
     assert run(clip("h", 0, 90), uid="broken")["h"].reason == "not_a_video"
     assert run(clip("n", 0, 90, video_end_sec="soon"))["n"].reason == "bad_annotation"
@@ -137,7 +138,7 @@ def test_what_cannot_be_cut_is_named_and_the_others_go_on(place):
 
 def test_a_video_that_comes_later_is_used(place):
     folder, run = place
-    assert run(clip("a", 0, 60), uid="late")["a"].reason == "missing_file"
+    assert run(clip("a", 0, 60), uid="late", also=[clip("b", 0, 60)])["a"].reason == "missing_file"
     (folder / "videos/v.mp4").rename(folder / "videos/late.mp4")
     assert run(clip("a", 0, 60), uid="late")["a"].ok
 
@@ -168,6 +169,40 @@ def test_conflicting_annotations_are_refused():
     with pytest.raises(UserError, match="annotated twice"):
         clips.wanted(exports)
     assert list(clips.wanted(exports[:1] * 2)) == ["a"]
+
+
+def test_a_folder_with_none_of_the_videos_is_refused_and_nothing_written(place):
+    folder, run = place
+    with pytest.raises(UserError, match=r"neither gone\.mp4 nor any other; give --videos"):
+        run(clip("a", 0, 30), uid="gone")
+    export = folder / "vq_val.json"
+    with pytest.raises(UserError, match="none is no folder; give --videos"):
+        clips.main([export], folder / "none", folder / "clips")
+    assert not (folder / "clips").exists()
+
+
+def test_a_folder_without_clips_gives_no_frames(place):
+    folder, run = place
+    (folder / "empty").mkdir()
+    with pytest.raises(UserError, match="empty holds no clips; give --clips"):
+        frames.main(folder / "empty", folder / "out")
+    with pytest.raises(UserError, match="none is no folder; give --clips"):
+        frames.main(folder / "none", folder / "out")
+    run(clip("a", 0, 30))
+    (folder / "list.txt").write_text("b\n")
+    with pytest.raises(UserError, match="neither b nor any other"):
+        frames.main(folder / "clips", folder / "out", listed=folder / "list.txt")
+    (folder / "list.txt").write_text("\n")
+    with pytest.raises(UserError, match="names no clips"):
+        frames.main(folder / "clips", folder / "out", listed=folder / "list.txt")
+    assert not (folder / "out").exists()
+
+
+def test_a_shard_may_have_no_frames_while_other_shards_clips_are_cut(place):
+    folder, _ = place
+    (folder / "clips/ledger").mkdir(parents=True)
+    frames.main(folder / "clips", folder / "out", shard=0, shards=2)
+    assert ledger.read(folder / "out/ledger/0000.parquet") == {}
 
 
 def test_frames_are_pillows_bytes_numbered_both_ways(place):

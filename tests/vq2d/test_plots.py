@@ -104,6 +104,17 @@ def test_a_picture_per_query_the_same_every_time(clips: Path, tmp_path: Path, ca
     assert sizes[0] == (1296, 374)  # no row of pictures
 
 
+def test_a_folder_without_any_of_the_clips_is_refused_and_nothing_drawn(clips: Path, tmp_path: Path) -> None:
+    detections.write(tmp_path / "d.json", [query(), query("val_1", "c2")])
+    with pytest.raises(UserError, match="none is no folder; correct --clips"):
+        plots.main(tmp_path / "d.json", tmp_path / "out", clips=tmp_path / "none")
+    with pytest.raises(UserError, match="neither c1 nor any other; correct --images"):
+        plots.main(tmp_path / "d.json", tmp_path / "out", images=tmp_path)
+    with pytest.raises(UserError, match="neither c2 nor any other; correct --clips"):
+        plots.main(tmp_path / "d.json", tmp_path / "out", clips=clips, query=["val_1"])
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_gold_span_and_the_peak_are_where_they_belong() -> None:
     """Pixels of the drawn axes: green between frames 14 and 19, red at the peak, frame 15."""
     content, reason = plots.plot(query(), Peaks(), None)

@@ -233,6 +233,31 @@ def test_the_test_split_keeps_its_metadata(run, folder):
     assert found.dataset_uid == flat and found.metadata == flat["metadata"] and found.response_track is None
 
 
+def test_a_folder_without_any_of_the_clips_is_refused_and_nothing_written(run, folder):
+    with pytest.raises(UserError, match="neither gone nor any other; give --frames"):
+        run([query(0, 4, clip="gone")])
+    (folder / "frames").rename(folder / "moved")
+    with pytest.raises(UserError, match="frames is no folder; give --frames"):
+        run(QUERIES)
+    assert not (folder / "d.queries").exists() and not (folder / "d.json").exists()
+
+
+def test_a_shard_may_find_no_clips_while_others_are_cut(run, folder):
+    (folder / "frames/ledger").mkdir()
+    run([query(0, 4, clip="gone")], shard=0, shards=1)
+    assert ledger.read(folder / "d.queries/0000.parquet")["val_0000000000"].reason == "missing_file"
+
+
+def test_a_detector_that_cannot_be_built_leaves_nothing(run, folder, monkeypatch):
+    def broken(*_):
+        raise UserError("wrong weights")
+
+    monkeypatch.setattr(detect, "build", broken)
+    with pytest.raises(UserError, match="wrong weights"):
+        run(QUERIES)
+    assert not (folder / "d.queries").exists()
+
+
 def test_mistakes_are_one_line(run, folder):
     with pytest.raises(UserError, match="same dataset_uid"):
         run([query(0, 4), query(0, 4)])
