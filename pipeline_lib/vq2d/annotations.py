@@ -123,6 +123,14 @@ class Flattened:
         }
 
 
+class OtherSplit(UserError):
+    """A file is of another split than the one that was asked for: `found`. What to do depends on how it was named."""
+
+    def __init__(self, video_uid: str, found: str, wanted: str) -> None:
+        self.found = found
+        super().__init__(f"video {video_uid} is of split {found!r}, not {wanted!r}")
+
+
 def read(path: Path) -> Json:
     """An annotation file as it is.
 
@@ -146,6 +154,10 @@ def flatten(export: Json, split: str, clips: set[str] | None = None) -> Flattene
     Args:
         split: train | val | test, which the file must be of.
         clips: only queries on these; None takes all.
+
+    Raises:
+        OtherSplit: the file is of another one.
+        UserError: it is no annotation file.
     """
     result = Flattened()
     for number, (place, parts) in enumerate(_chosen(export, split, clips)):
@@ -173,9 +185,7 @@ def _chosen(export: Json, split: str, clips: set[str] | None) -> Iterator[tuple[
     for i, video in enumerate(export["videos"]):
         uid = _get(video, "video_uid", f"video {i}")
         if _get(video, "split", f"video {uid}") != split:
-            raise UserError(
-                f"video {uid} is of split {video['split']!r}, not {str(split)!r}; give --split {video['split']}"
-            )
+            raise OtherSplit(uid, str(video["split"]), str(split))
         for clip in _get(video, "clips", f"video {uid}", list):
             clip_uid = _get(clip, "clip_uid", f"a clip of video {uid}")
             if clips is not None and clip_uid not in clips:

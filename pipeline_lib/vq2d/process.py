@@ -24,10 +24,21 @@ class Split(StrEnum):
     TEST = "test"
 
 
-def process(source: Path, split: str, out: Path, clips: set[str] | None = None) -> annotations.Flattened:
-    """Write the queries of a split, print how many there are, and name what is wrong with them."""
+def process(
+    source: Path, split: str, out: Path, clips: set[str] | None = None, is_named_for: bool = False
+) -> annotations.Flattened:
+    """Write the queries of a split, print how many there are, and name what is wrong with them.
+
+    Args:
+        is_named_for: the split is taken from the file's name, as --annot-root does.
+    """
     try:
         flattened = annotations.flatten(annotations.read(source), split, clips)
+    except annotations.OtherSplit as error:
+        fix = f"give --split {error.found}"
+        if is_named_for:
+            fix = f"--annot-root goes by names: rename the file, or {fix} with --annotations and --out in place of it"
+        raise UserError(f"{source}: {error}; {fix}") from None
     except UserError as error:
         raise UserError(f"{source}: {error}" if str(source) not in str(error) else str(error)) from None
     for what, mistakes in (("left out", flattened.malformed), ("can't be searched", flattened.doubtful)):
@@ -76,7 +87,7 @@ def main(
         for one in (Split.TRAIN, Split.VAL):
             print(f"========> Processing {one} data")
             name = f"{one}_annot.json.gz"
-            process(annot_root / f"vq_{one}.json", one, (save_root or annot_root) / name, wanted)
+            process(annot_root / f"vq_{one}.json", one, (save_root or annot_root) / name, wanted, is_named_for=True)
         return
     if source is None or split is None or out is None:
         raise UserError("give --annotations, --split and --out, or --annot-root alone")

@@ -217,6 +217,12 @@ def test_options_that_contradict_each_other_are_an_error(tmp_path: Path) -> None
         process.main(annot_root=tmp_path)
 
 
+def test_a_file_named_for_another_split_is_to_be_renamed(tmp_path: Path) -> None:
+    (tmp_path / "vq_train.json").write_text(json.dumps(export(query_set(), split="val")))
+    with pytest.raises(UserError, match=r"vq_train\.json: video v1 is of split 'val', not 'train'; .*rename the file"):
+        process.main(annot_root=tmp_path, save_root=tmp_path / "out")
+
+
 @pytest.mark.skipif(not DATA.exists(), reason="the published annotations are not here")
 def test_the_published_list_comes_out_value_by_value(tmp_path: Path) -> None:
     found = process.process(DATA / "vq_val_vq3d.json", "val", tmp_path / "val_annot_vq3d.json")
