@@ -28,6 +28,8 @@ from pipeline_lib.vq2d import json_files
 
 Json = dict[str, Any]
 
+_FIX = "this is no detection file: give what pipeline_lib.vq2d.detect writes"
+
 
 @dataclass(frozen=True, eq=False)
 class QueryDetections:
@@ -119,8 +121,8 @@ def read(path: Path) -> Iterator[QueryDetections]:
     Raises:
         UserError: not such a file; says which query is wrong and how.
     """
-    uids = list(json_files.elements(path, "dataset_uids"))
-    predictions = json_files.elements(path, "dataset_predictions")
+    uids = list(json_files.elements(path, "dataset_uids", _FIX))
+    predictions = json_files.elements(path, "dataset_predictions", _FIX)
     missing: Any = object()
     for i, (uid, prediction) in enumerate(zip_longest(uids, predictions, fillvalue=missing)):
         if uid is missing or prediction is missing:

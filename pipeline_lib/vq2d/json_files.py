@@ -63,19 +63,24 @@ def write(path: Path, value: Any) -> None:
         stream.write(json.dumps(value, allow_nan=False))
 
 
-def elements(path: Path, key: str) -> Iterator[Any]:
+def elements(path: Path, key: str, fix: str = "is it the right file?") -> Iterator[Any]:
     """The elements of the array `key` of a file that is an object; of other values only what precedes it is looked at.
 
+    Args:
+        fix: what to do if this is another kind of file, for the message.
+
     Raises:
-        UserError: no such key, or not JSON.
+        UserError: a list, no such key, or not JSON.
     """
     with opened(path) as stream:
         scanner = _Scanner(stream, path)
+        if scanner.peek() == "[":
+            raise UserError(f"{path} is a list, not an object with {key!r}; {fix}")
         scanner.expect("{")
         while True:
             name = scanner.value() if scanner.peek() == '"' else None
             if name is None:
-                raise UserError(f"{path} has no key {key!r}; is it the right file?")
+                raise UserError(f"{path} has no key {key!r}; {fix}")
             scanner.expect(":")
             if name == key and scanner.peek() != "[":
                 raise UserError(f"{path}: {key} is not an array")

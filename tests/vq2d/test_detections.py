@@ -104,7 +104,8 @@ def test_elements_are_read_in_small_pieces(tmp_path: Path, monkeypatch: pytest.M
     ("content", "message"),
     [
         (b"", r"no '\{' at character 0"),
-        (b"{}", "has no key 'dataset_uids'"),
+        (b"{}", "has no key 'dataset_uids'; this is no detection file"),
+        (b'[{"query_frame": 5}]', "is a list, .*; this is no detection file"),
         (b'{"dataset_uids": 3}', "dataset_uids is not an array"),
         (b'{"dataset_uids": ["a"', r"no ',' at character 21"),
         (b'{"dataset_uids": ["a"], "dataset_predictions": [{"top', "not valid JSON .*at character"),
