@@ -155,6 +155,11 @@ def make(split: str, seed: int, options: Demo, out: Path, number: int) -> dict[s
     return entry
 
 
+def _queries(entry: dict[str, Any]) -> int:
+    """Queries of a video's entry."""
+    return sum(len(annotation["query_sets"]) for clip in entry["clips"] for annotation in clip["annotations"])
+
+
 def main(
     out: Annotated[Path, typer.Option(help="folder to write")],
     split: Annotated[Literal["val", "test"], typer.Option(help="val has gold tracks, test has none")] = "val",
@@ -164,15 +169,18 @@ def main(
 ) -> None:
     """Render the demo's videos and write their annotations."""
     wanted = cli.parse_options(Demo, options)
-    (out / "videos").mkdir(parents=True, exist_ok=True)
     numbers = range(wanted.val if split == "val" else wanted.test)
+    if not any(_queries(annotate(take(split, number, seed, wanted), split, wanted)) for number in numbers):
+        raise UserError(
+            f"nothing leaves and returns in {wanted.seconds:g} s of {split} with seed {seed};"
+            " set vq2d.demo.seconds higher, or take another seed"
+        )
+    (out / "videos").mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(jobs) as pool:
         entries = list(
             track(pool.map(partial(make, split, seed, wanted, out), numbers), f"vq2d demo {split}", len(numbers))
         )
-    queries = sum(len(a["query_sets"]) for v in entries for c in v["clips"] for a in c["annotations"])
-    if not queries:
-        raise UserError(f"nothing leaves and returns in {wanted.seconds:g} s of {split}; set vq2d.demo.seconds higher")
+    queries = sum(map(_queries, entries))
     about = {"version": "1", "date": "", "description": f"generated, seed {seed}", "manifest": ""}
     files.write_text(out / _FILE[split], json.dumps({**about, "videos": entries}) + "\n")
     log.info("%s: %d videos, %d queries", _FILE[split], len(entries), queries)

@@ -6,6 +6,7 @@ import av
 import pytest
 
 from pipeline_lib.config.vq2d import Demo
+from pipeline_lib.core.errors import UserError
 from pipeline_lib.vq2d import annotations, demo
 from pipeline_lib.vq2d.demo_camera import Pose
 from pipeline_lib.vq2d.demo_queries import GAP, SEEN, appearances
@@ -68,6 +69,13 @@ def test_the_test_split_has_no_gold():
     flat = annotations.flatten({"videos": [entry]}, "test")
     assert flat.queries and all("response_track" not in query for query in flat.queries)
     assert all("annotation_uid" in query["metadata"] for query in flat.queries)
+
+
+def test_a_demo_without_queries_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(demo, "query_sets", lambda *_: {})
+    with pytest.raises(UserError, match=r"in 20 s of val with seed 0; set vq2d\.demo\.seconds higher"):
+        demo.main(tmp_path / "demo", options='{"val": 1, "seconds": 20, "width": 128, "height": 96, "fps": 5}')
+    assert not (tmp_path / "demo").exists()
 
 
 def test_equal_seeds_give_equal_bytes(tmp_path: Path):
