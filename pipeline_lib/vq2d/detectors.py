@@ -94,10 +94,16 @@ class Similarity:
     """Proposals of a Faster R-CNN, compared with the crop (see the module's head)."""
 
     def __init__(self, weights: Path, options: Detection, objects: Objects, where: torch.device) -> None:
-        family = FAMILIES[objects.network]
-        net = load(family.build(options.proposals), weights).to(where)
         if objects.network == "detectron2":
             raise UserError("features.objects.network = 'detectron2' gives no feature maps; choose detectron2_c4")
+        family = FAMILIES[objects.network]
+        try:
+            net = load(family.build(options.proposals), weights).to(where)
+        except UserError as error:  # it may list many keys: what to do stands in front of them
+            raise UserError(
+                "give --weights the object detector's (pipeline_lib.features.weights --network objects makes them),"
+                f" and --objects the network that they are of; {error}"
+            ) from None
         self.net = optimise(net, options.precision)  # type: ignore[arg-type]  # one of the two that it takes
         self.preprocess, self.options, self.where = family.preprocess, options, where
 

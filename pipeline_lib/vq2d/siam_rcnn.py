@@ -186,7 +186,9 @@ def load(path: Path) -> SiamRCNN:
     try:
         net.load_state_dict(state, strict=True)
     except RuntimeError as error:
-        raise UserError(f"{path} doesn't fit Siam-RCNN: {one_line(error)}") from None
+        raise UserError(
+            f"give a model.pth as published for VQ2D; {path} doesn't fit Siam-RCNN: {one_line(error)}"
+        ) from None
     return net.eval()
 
 

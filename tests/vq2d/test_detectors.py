@@ -94,6 +94,13 @@ def test_a_threshold_may_leave_nothing(similar):
     assert found.boxes.shape == (0, 4) and found.scores.shape == (0,) and found.similarity is None
 
 
+def test_for_another_networks_weights_the_fix_comes_before_the_keys(tmp_path):
+    torch.save({"base.0.weight": torch.zeros(1)}, tmp_path / "s3d.pth")
+    fix = "give --weights the object detector's .*--network objects .*"
+    with pytest.raises(UserError, match=rf"^{fix}; .*s3d\.pth doesn't fit FasterRCNN"):
+        detectors.build(tmp_path / "s3d.pth", Detection(), Objects(), torch.device("cpu"))
+
+
 def test_mistakes_are_one_line(tmp_path):
     with pytest.raises(UserError, match="--weights is missing"):
         detectors.build(None, Detection(), Objects(), torch.device("cpu"))
