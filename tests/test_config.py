@@ -79,3 +79,8 @@ def test_folders_that_shell_commands_cannot_take_are_refused(path):
 def test_every_training_process_has_work():
     with pytest.raises(UserError, match=r"accumulate \(2\) batches can't occupy 4 processes"):
         config.load({"coref": {"training": {"processes": 4, "accumulate": 2}}})
+
+
+def test_a_section_in_place_of_a_value_is_named():
+    with pytest.raises(UserError, match=r"coref\.training\.epochs: Input should be a valid integer"):
+        config.load({"coref": {"training": {"epochs": {"a": 1}}}})

@@ -131,8 +131,10 @@ def explain(error: ValidationError, prefix: str = "") -> str:
             parts.append(f"{key}: no such key; remove it or correct its spelling")
         elif item["type"] == "missing":
             parts.append(f"{key} is missing")
-        elif isinstance(item["input"], dict):  # a rule over several keys: its message names them
-            parts.append(item["msg"].removeprefix("Value error, "))
+        elif item["type"] == "value_error" and isinstance(item["input"], dict):
+            parts.append(item["msg"].removeprefix("Value error, "))  # a rule over several keys: its message names them
+        elif isinstance(item["input"], dict | list):
+            parts.append(f"{key}: {item['msg'].removeprefix('Value error, ')}")
         else:
             parts.append(f"{key} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
     return "; ".join(parts)
