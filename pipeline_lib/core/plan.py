@@ -47,9 +47,8 @@ def jobs(arguments: Sequence[str] = ()) -> dict[str, int]:
 
     Jobs behind a checkpoint that hasn't run yet are not known and not counted.
     """
-    output, errors = snakemake(
-        "--dry-run", ["--quiet=rules", *arguments]
-    )  # with a space it would take a target for its own
+    # `--quiet rules` would take a target behind it for its own.
+    output, errors = snakemake("--dry-run", ["--quiet=rules", *arguments])
     found: dict[str, int] = {}
     inside = False
     for line in (output + errors).splitlines():
