@@ -133,7 +133,7 @@ def explain(error: ValidationError, prefix: str = "") -> str:
             parts.append(f"{key} is missing")
         elif item["type"] == "value_error" and isinstance(item["input"], dict):
             parts.append(item["msg"].removeprefix("Value error, "))  # a rule over several keys: its message names them
-        elif isinstance(item["input"], dict | list):
+        elif isinstance(item["input"], dict):
             parts.append(f"{key}: {item['msg'].removeprefix('Value error, ')}")
         else:
             parts.append(f"{key} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
