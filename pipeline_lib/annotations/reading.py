@@ -34,22 +34,26 @@ def wrong(path: Path, line: int, what: str, expected: str) -> UserError:
     return UserError(one_line(f"{path} line {line}: {what}; expected {expected}", 600))
 
 
-def text(path: Path) -> str:
-    """The text of a file; a missing or undecodable one is a UserError that names it."""
+def text(path: Path, expected: str = "") -> str:
+    """The text of a file; a missing or undecodable one is a UserError that names it.
+
+    Args:
+        expected: what a file that is named alone should hold; by default it is one of a dataset's folder.
+    """
     path = Path(path)
+    fix = "correct the path" if expected else "give the folder that holds the dataset's annotation files"
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist; give the folder that holds the dataset's annotation files") from None
+        raise UserError(f"{path} does not exist; {fix}") from None
     except NotADirectoryError:
-        raise UserError(
-            f"{path.parent} is no folder; give the folder that holds the dataset's annotation files"
-        ) from None
+        raise UserError(f"{path.parent} is no folder; {fix}") from None
     except IsADirectoryError:
-        raise UserError(f"{path} is a folder, not a file; give the dataset's own annotation files") from None
+        own = f"expected {expected}" if expected else "give the dataset's own annotation files"
+        raise UserError(one_line(f"{path} is a folder, not a file; {own}", 600)) from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise wrong(path, line, f"byte {error.start} is not UTF-8", "UTF-8 text") from None
+        raise wrong(path, line, f"byte {error.start} is not UTF-8", expected or "UTF-8 text") from None
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -15,14 +15,18 @@ from pipeline_lib.retrieval import labels
 from pipeline_lib.retrieval.annotations import Caption, Dataset
 
 _EXPECTED = '{"database": {caption id: {"annotations": [{"verb_class": …, "noun_classes": […]}]}}}'
+_SENTENCES = "ref_captions.json, {video: [sentence, …]}"
 
 
 def read(path: Path, dataset: Dataset, sentences: Path | None = None) -> list[Caption]:
     """The captions of a file, videos in its order, those of a video by their number."""
-    content = reading.parsed(reading.text(path), path, 1, _EXPECTED)
+    expected = f"RANP's JSON of {dataset}, {_EXPECTED}"
+    if dataset == Dataset.EPIC100:
+        expected += ", or EPIC's CSV, called .csv"
+    content = reading.parsed(reading.text(path, expected), path, 1, expected)
     database = content.get("database") if isinstance(content, dict) else None
     if not isinstance(database, dict):
-        raise reading.wrong(path, 1, "no database", _EXPECTED)
+        raise reading.wrong(path, 1, "no database", expected)
     texts = _texts(sentences, dataset) if sentences is not None else None
     by_video: dict[str, list[tuple[int, Caption]]] = defaultdict(list)
     for key, entry in database.items():
@@ -77,15 +81,14 @@ def _own_text(entry: Any) -> str:
 
 def _texts(path: Path, dataset: Dataset) -> dict[str, list[str]]:
     """Sentences of each video. Charades' file has a key per caption, `<video>_<number>`, all others one per video."""
-    expected = "{video: [sentence, …]}"
-    content = reading.parsed(reading.text(path), path, 1, expected)
+    content = reading.parsed(reading.text(path, _SENTENCES), path, 1, _SENTENCES)
     if not isinstance(content, dict):
-        raise reading.wrong(path, 1, "no object", expected)
+        raise reading.wrong(path, 1, "no object", _SENTENCES)
     found: dict[str, list[str]] = {}
     numbered: dict[str, dict[int, str]] = defaultdict(dict)
     for name, sentences in content.items():
         if not isinstance(sentences, list) or not all(isinstance(one, str) for one in sentences):
-            raise UserError(one_line(f"{path}: video {name!r} has no list of sentences; expected {expected}"))
+            raise UserError(one_line(f"{path}: video {name!r} has no list of sentences; expected {_SENTENCES}"))
         if dataset == Dataset.CHARADES:
             video_id, number = _place(name, dataset, path)
             numbered[video_id][number] = sentences[0] if sentences else ""

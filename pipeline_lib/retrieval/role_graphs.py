@@ -65,7 +65,7 @@ def read(path: Path) -> dict[str, RoleGraph]:
     Raises:
         UserError: no such file, or a malformed graph, which is named by its caption.
     """
-    content = reading.parsed(reading.text(path), path, 1, _EXPECTED)
+    content = reading.parsed(reading.text(path, _EXPECTED), path, 1, _EXPECTED)
     if not isinstance(content, dict):
         raise reading.wrong(path, 1, "no object", _EXPECTED)
     return {caption: _graph(caption, value, path) for caption, value in content.items()}

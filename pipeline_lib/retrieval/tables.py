@@ -26,7 +26,7 @@ def rows(path: Path, needed: tuple[str, ...], expected: str) -> Iterator[tuple[i
             f"{path} is a pickled table, which would have to be executed; write it as text first, where it is trusted: "
             'pandas.read_pickle(path).to_csv("captions.csv")'
         )
-    content = reading.text(path)
+    content = reading.text(path, expected)
     found = _json(content, path, expected) if path.suffix == ".json" else _csv(content, path, expected)
     for line, row in found:
         missing = [column for column in needed if row.get(column) is None]

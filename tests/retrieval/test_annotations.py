@@ -195,3 +195,20 @@ def test_options_without_use_and_pickled_tables_are_refused(tmp_path):
         annotations.read(Dataset.PARSED, tmp_path / "frame.pkl", proxy=Proxy.BOW)
     with pytest.raises(UserError, match="does not exist"):
         annotations.read(Dataset.EPIC100, tmp_path / "absent.csv")
+
+
+def test_a_file_that_is_missing_or_of_another_kind_is_named_with_what_is_expected(tmp_path):
+    with pytest.raises(UserError, match=r"absent\.json does not exist; correct the path$"):
+        annotations.read(Dataset.MSRVTT, tmp_path / "absent.json")
+    with pytest.raises(UserError, match=r"not valid JSON.*; expected RANP's JSON of msrvtt, \{\"database\""):
+        annotations.read(Dataset.MSRVTT, csv(tmp_path, CLIPS))
+    (tmp_path / "clips.pkl").write_bytes(b"\x80\x04")
+    with pytest.raises(
+        UserError, match=r"not UTF-8; expected RANP's JSON of epic100, .*, or EPIC's CSV, called \.csv$"
+    ):
+        annotations.read(Dataset.EPIC100, tmp_path / "clips.pkl")
+    with pytest.raises(UserError, match=r"is a folder, not a file; expected RANP's JSON of charades"):
+        annotations.read(Dataset.CHARADES, tmp_path)
+    with pytest.raises(UserError, match=r"no object; expected ref_captions\.json, \{video"):
+        (tmp_path / "captions.json").write_text("[]")
+        annotations.read(Dataset.MSVD, database(tmp_path), sentences=tmp_path / "captions.json")
