@@ -4,7 +4,8 @@
 
 Of every ledger that has such videos, the journal beside the artefacts gets a line for each, their entries in the shard's list are
 marked, and the ledger is removed. So snakemake sees a changed input, whatever target it is asked for, and runs the shard's
-jobs, which skip everything else that is done.
+jobs, which skip everything else that is done. Clips and visual queries are on no such list: their ledgers are to be asked for by
+name.
 """
 
 import logging
@@ -18,25 +19,30 @@ from pipeline_lib.collect.split import REOPENED
 from pipeline_lib.core import cli, files, ids, items, ledger
 from pipeline_lib.core.errors import Reason, UserError
 from pipeline_lib.core.ledger import FAILED, Row
+from pipeline_lib.core.survey import ledgers, of_queries, require, stage_of
 
 log = logging.getLogger(__name__)
 
 
 def reopen(
     work: Path, reasons: set[str], stages: set[str] | None = None, dry: bool = False
-) -> Counter[tuple[str, str]]:
-    """Open the videos again that failed for one of `reasons`; returns how many, by stage and reason.
+) -> tuple[Counter[tuple[str, str]], list[Path]]:
+    """Open the videos again that failed for one of `reasons`.
 
     Args:
-        stages: names of the folders of `work` that are looked at; None: all.
+        stages: names of the stages that are looked at, as survey.stage_of has them; None: all.
         dry: only count.
+
+    Returns:
+        How many, by stage and reason; and the ledgers that they stood in.
 
     Raises:
         UserError: a process works on one of the shards; those before are open.
     """
     found: Counter[tuple[str, str]] = Counter()
-    for path in sorted(work.glob("*/*.parquet")):
-        stage = path.parent.name
+    opened = []
+    for path in ledgers(work):
+        stage = stage_of(path, work)
         if stages is not None and stage not in stages:
             continue
         rows = [row for row in ledger.read(path).values() if row.status == FAILED and row.reason in reasons]
@@ -44,11 +50,12 @@ def reopen(
             continue
         if not dry:
             _reopen(path, rows, work)
+        opened.append(path)
         found.update((stage, str(row.reason)) for row in rows)
         log.info(
             "%s %s: %s", stage, path.stem, ", ".join(row.video_id for row in rows[:5]) + (" …" if rows[5:] else "")
         )
-    return found
+    return found, opened
 
 
 def _reopen(path: Path, rows: list[Row], work: Path) -> None:
@@ -56,10 +63,11 @@ def _reopen(path: Path, rows: list[Row], work: Path) -> None:
         folder = path.parent / "items" / spec / path.stem
         if folder.is_dir():
             items.reopen(folder, [row for row in rows if row.spec == spec])
-    for row in rows:
-        if ids.is_valid(row.video_id):  # a page that said why not must not say so again
-            (work / "youtube" / "pages" / f"{row.video_id}.json").unlink(missing_ok=True)
-    mark(work / "shards" / f"{path.stem}.json", [row.video_id for row in rows])
+    if not of_queries(path, work):
+        for row in rows:
+            if ids.is_valid(row.video_id):  # a page that said why not must not say so again
+                (work / "youtube" / "pages" / f"{row.video_id}.json").unlink(missing_ok=True)
+        mark(work / "shards" / f"{path.stem}.json", [row.video_id for row in rows])
     path.unlink()
 
 
@@ -89,19 +97,20 @@ def main(
     dry: Annotated[bool, typer.Option("--dry", help="only say what would be opened")] = False,
 ) -> None:
     """Open videos again that failed for certain reasons; then run snakemake."""
-    if not work.is_dir():
-        raise UserError(f"no work folder {work}; give its path")
+    require(work)
     reasons = _names(reason, {str(one) for one in Reason}, "reason")
     if not reasons:
         raise UserError("--reason is missing; for example --reason rate_limited,network")
-    stages = _names(stage, {path.parent.name for path in work.glob("*/*.parquet")}, "stage") or None
-    found = reopen(work, reasons, stages, dry)
+    stages = _names(stage, {stage_of(path, work) for path in ledgers(work)}, "stage") or None
+    found, opened = reopen(work, reasons, stages, dry)
     for (name, why), count in sorted(found.items()):
         log.info("%s: %d %s", name, count, why)
     if not found:
         log.info("no video failed for that")
     else:
         log.info("%s", "nothing was changed (--dry)" if dry else "run snakemake again to try them")
+    if not dry and (queries := [str(path) for path in opened if of_queries(path, work)]):
+        log.info("for visual queries name these to snakemake, before the target: %s", " ".join(queries))
 
 
 if __name__ == "__main__":

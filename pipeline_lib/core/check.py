@@ -9,7 +9,7 @@ import typer
 
 from pipeline_lib.core import cli, files, ledger
 from pipeline_lib.core.progress import track
-from pipeline_lib.core.survey import ledgers, require
+from pipeline_lib.core.survey import ledgers, of_queries, require
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def main(
     """
     require(work)
     found = 0
-    queries = []  # ledgers of visual queries, which no target names
+    queries = []  # ledgers of visual queries
     paths = ledgers(work)
     for path in track(paths, "check", unit="ledgers"):
         bad = damaged(path, deep)
@@ -77,7 +77,7 @@ def main(
             for artefact in bad:
                 artefact.unlink(missing_ok=True)
             path.unlink()
-            if path.is_relative_to(work / "vq2d"):
+            if of_queries(path, work):
                 queries.append(str(path))
     todo = "run this again without --dry to remove their ledgers" if dry else "run snakemake again to make them"
     log.info("%d damaged artefacts, of %d ledgers%s", found, len(paths), f"; {todo}" if found else "")

@@ -74,13 +74,12 @@ def main(
     console = Console(width=None if Console().is_terminal else 160)
 
     def look() -> Group:
-        found, sizes = stages(work), shard_sizes(work)
+        found, queries, sizes = stages(work), query_stages(work), shard_sizes(work)
         videos = sum(sizes.values()) if sizes is not None else None
         if html is not None:
             from pipeline_lib.report import status_page  # the page needs jinja2, the table doesn't
 
-            files.write_text(html, status_page.content(found, videos, watch))
-        queries = query_stages(work)
+            files.write_text(html, status_page.content(found, videos, watch, queries))
         return Group(
             table(found, videos), *([table(queries, None, "visual queries: clips, queries")] if queries else [])
         )

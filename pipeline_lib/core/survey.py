@@ -92,6 +92,16 @@ def ledgers(work: Path) -> list[Path]:
     return sorted(path for pattern in LEDGERS for path in work.glob(pattern))
 
 
+def stage_of(path: Path, work: Path) -> str:
+    """The name of the stage that a ledger is of: its folder, for visual queries as `vq2d/val/clips`."""
+    return path.parent.relative_to(work).as_posix().removesuffix("/ledger")
+
+
+def of_queries(path: Path, work: Path) -> bool:
+    """Whether a ledger is of visual queries: no target names it, so snakemake has to be asked for it."""
+    return path.is_relative_to(work / "vq2d")
+
+
 def stages(work: Path) -> list[StageState]:
     """Every stage of the videos that has a ledger or artefacts, in the order in which their first ledgers were written."""
     sizes = shard_sizes(work)
@@ -107,7 +117,7 @@ def query_stages(work: Path) -> list[StageState]:
     folders = {path.parent for pattern in LEDGERS[1:] for path in work.glob(str(Path(pattern).parent / "items"))}
     found = [_stage(folder, None) for folder in folders]
     for stage, folder in zip(found, folders, strict=True):
-        stage.name = folder.relative_to(work).as_posix().removesuffix("/ledger")
+        stage.name = stage_of(folder / "0000.parquet", work)
     return sorted(found, key=lambda stage: stage.name)
 
 

@@ -1,10 +1,11 @@
+import logging
 import subprocess
 import sys
 
 import pytest
 from filelock import FileLock
 
-from pipeline_lib.collect.retry import reopen
+from pipeline_lib.collect.retry import main, reopen
 from pipeline_lib.collect.split import main as split
 from pipeline_lib.core import files, ledger
 from pipeline_lib.core.errors import ItemError, UserError
@@ -21,7 +22,7 @@ class Stage:
         self.work, self.spec, self.tried, self.fates = work, Spec("videos"), [], dict(FATES)
         files.write_json(work / "shards/0000.json", {video_id: {} for video_id in FATES})
 
-    def run(self, stage="videos"):
+    def run(self, stage="videos", listing="shards/0000.json"):
         self.tried = []
 
         def make(item, to):
@@ -32,7 +33,7 @@ class Stage:
             return 1
 
         out = self.work / stage / "0000.parquet"
-        return run_stage(self.spec, self.work / "shards/0000.json", out, make, suffix=".txt", max_failed_fraction=1)
+        return run_stage(self.spec, self.work / listing, out, make, suffix=".txt", max_failed_fraction=1)
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def stage(tmp_path):
 
 def test_exactly_those_are_opened(stage):
     stage.fates = dict.fromkeys(FATES)
-    assert reopen(stage.work, {"private"}) == {("videos", "private"): 2}
+    assert reopen(stage.work, {"private"})[0] == {("videos", "private"): 2}
     assert not (stage.work / "videos/0000.parquet").exists()
     rows = stage.run()
     assert {"c", "e"} <= set(stage.tried) and "a" not in stage.tried
@@ -68,18 +69,19 @@ def test_the_list_says_so_and_a_split_keeps_it(stage):
 
 def test_a_dry_run_changes_nothing(stage):
     before = {path: path.read_bytes() for path in stage.work.rglob("*") if path.is_file()}
-    assert reopen(stage.work, {"private", "network"}, dry=True) == {("videos", "private"): 2, ("videos", "network"): 1}
+    found, _ = reopen(stage.work, {"private", "network"}, dry=True)
+    assert found == {("videos", "private"): 2, ("videos", "network"): 1}
     assert before == {path: path.read_bytes() for path in stage.work.rglob("*") if path.is_file()}
 
 
 def test_only_the_stages_asked_for(stage):
     stage.run("captions")
-    assert reopen(stage.work, {"private"}, {"captions"}) == {("captions", "private"): 2}
+    assert reopen(stage.work, {"private"}, {"captions"})[0] == {("captions", "private"): 2}
     assert (stage.work / "videos/0000.parquet").exists()
 
 
 def test_a_ledger_without_such_videos_stays(stage):
-    assert reopen(stage.work, {"truncated"}) == {}
+    assert reopen(stage.work, {"truncated"}) == ({}, [])
     assert (stage.work / "videos/0000.parquet").exists()
 
 
@@ -88,6 +90,22 @@ def test_still_failing_is_remembered_again(stage):
     assert stage.run()["c"].attempts == 2
     stage.run()
     assert "c" not in stage.tried
+
+
+@pytest.mark.parametrize("folder", ["vq2d/val/clips/ledger", "vq2d/val/detections.queries"])
+def test_visual_queries_are_opened_too_and_asked_for_by_name(stage, caplog, folder):
+    path = stage.work / folder / "0000.parquet"
+    files.write_json(path.with_suffix(".json"), {video_id: {} for video_id in FATES})
+    stage.run(folder, path.with_suffix(".json"))
+    shards = (stage.work / "shards/0000.json").stat()
+    with caplog.at_level(logging.INFO):
+        main(stage.work, "private", folder.removesuffix("/ledger"), dry=True)
+        assert path.exists() and "name these" not in caplog.text
+        main(stage.work, "private", folder.removesuffix("/ledger"), dry=False)
+    assert not path.exists() and f"name these to snakemake, before the target: {path}" in caplog.text
+    assert (stage.work / "videos/0000.parquet").exists() and (stage.work / "shards/0000.json").stat() == shards
+    stage.run(folder, path.with_suffix(".json"))
+    assert {"c", "e"} <= set(stage.tried) and "a" not in stage.tried
 
 
 def test_a_torn_journal_keeps_its_whole_lines(stage):

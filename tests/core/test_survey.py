@@ -81,8 +81,10 @@ def test_visual_queries_have_a_table_of_their_own(work, capsys):
         ("vq2d/val/clips", 1, 2),
         ("vq2d/val/detections.queries", 1, 3),
     ]
-    status.main(work)
+    status.main(work, html=work / "status.html", watch=None)
     assert "vq2d/val/detections.queries" in capsys.readouterr().out
+    page = (work / "status.html").read_text()
+    assert page.count('<table class="status">') == 2 and '<th scope="row">vq2d/val/clips</th>' in page
     for journal in work.glob("vq2d/val/**/journal.jsonl"):
         os.utime(journal, (0, 0))
     gc.main(work, older_than=0, really=True)

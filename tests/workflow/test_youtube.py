@@ -61,7 +61,7 @@ def test_search_stop_retry(running):
 
     site.videos[PRIVATE].faults = []  # it became public: nobody asks again until told to
     assert project.planned(*TARGETS) == {}
-    assert retry.reopen(project.folder / "work", {"private"})["videos", "private"] == 1
+    assert retry.reopen(project.folder / "work", {"private"})[0]["videos", "private"] == 1
     planned = project.planned(*TARGETS)
     assert planned == {"articles": 1, "captions": 1, "videos": 1, "master": 2}
     project.run(*TARGETS)
