@@ -60,7 +60,10 @@ def role_number(role: str) -> int:
 
 
 def read(path: Path) -> dict[str, RoleGraph]:
-    """Role graphs by caption.
+    """Role graphs by caption, words with single spaces between them.
+
+    Upstream's keys are captions as annotated ("move  containers" of EPIC-Kitchens), but its graphs count words that any white
+    space separates.
 
     Raises:
         UserError: no such file, or a malformed graph, which is named by its caption.
@@ -68,7 +71,7 @@ def read(path: Path) -> dict[str, RoleGraph]:
     content = reading.parsed(reading.text(path, _EXPECTED), path, 1, _EXPECTED)
     if not isinstance(content, dict):
         raise reading.wrong(path, 1, "no object", _EXPECTED)
-    return {caption: _graph(caption, value, path) for caption, value in content.items()}
+    return {" ".join(caption.split()): _graph(caption, value, path) for caption, value in content.items()}
 
 
 def _graph(caption: str, value: Any, path: Path) -> RoleGraph:

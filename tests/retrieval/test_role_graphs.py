@@ -42,6 +42,12 @@ def test_upstreams_file_is_read_and_written_as_it_was(tmp_path):
     assert role_graphs.read(tmp_path / "again.json") == found
 
 
+def test_white_space_within_a_caption_does_not_count(tmp_path):
+    (tmp_path / "graphs.json").write_text(json.dumps({" move  containers": [{"1": {"role": "V", "spans": [0]}}, []]}))
+    found = role_graphs.read(tmp_path / "graphs.json")
+    assert found == {"move containers": RoleGraph({"1": Node("V", (0,))}, ())}
+
+
 @pytest.mark.parametrize(
     ("role", "number"),
     [
