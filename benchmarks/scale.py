@@ -56,12 +56,13 @@ def best(runs: list[dict[str, Any]]) -> dict[str, Any]:
 def measure(part: str, folder: Path, videos: int, shards: int, repeats: int) -> dict[str, Any]:
     """One part, in a folder that has a finished stage; `limits` {number in it: what it must not exceed} come with it."""
     if part == "plan":  # half as many shards are nearer to what docs/scale.md advises for a million videos
+        half = max(shards // 2, 1)
         larger, all_shards = (
             best(parts.planned(folder / f"{part}-{count}", videos, count, repeats, finished=False))
-            for count in (max(shards // 2, 1), shards)
+            for count in (half, shards)
         )
         limits = {"seconds": 5.0, "megabytes": 400.0}
-        return {**larger, "shards planned": max(shards // 2, 1), f"{shards} shards": all_shards, "limits": limits}
+        return {**larger, "shards": half, f"{shards} shards": all_shards, "limits": limits}
     if part == "rerun":
         return {
             **best(parts.planned(folder / part, videos, shards, repeats, finished=True)),
@@ -137,7 +138,7 @@ def run(wanted: list[str], out: Path | None, place: Path, videos: int, shards: i
         found = measure(part, place, videos, shards, repeats)
         if "limits" in found:
             found["held"] = all(found[name] <= limit for name, limit in found.get("limits", {}).items())
-        found |= {"videos": videos, "shards": shards}
+        found = {"videos": videos, "shards": shards, **found}
         found["machine"] = {
             "cpus": os.cpu_count(),
             "python": platform.python_version(),
