@@ -85,5 +85,8 @@ def load(net: Net, path: Path) -> Net:
     try:
         net.load_state_dict(read(path), strict=True)
     except RuntimeError as error:
-        raise UserError(f"{path} doesn't fit {type(net).__name__}: {one_line(error)}") from None
+        raise UserError(
+            f"{path} doesn't fit {type(net).__name__}; give a checkpoint of this network and of the size that the options "
+            f"say: {one_line(error)}"
+        ) from None
     return net.eval()
