@@ -43,7 +43,7 @@ def main(
     max_failed_fraction: arguments.MaxFailed = 0.5,
 ) -> None:
     """Look into every video of a shard, then write the ledger."""
-    decoding = cli.parse_options(Video, video)
+    decoding = cli.parse_options(Video, video, "--video")
     with Worker(decoding.limits) as worker:
 
         def make(item: Item, to: Path) -> int:

@@ -40,14 +40,18 @@ def run(main: Callable[..., Any]) -> None:
         )
 
 
-def parse_options(model: type[Options], text: str) -> Options:
-    """Options from a JSON object; keys left out take the model's defaults. Wrong keys or values are a UserError."""
+def parse_options(model: type[Options], text: str, option: str = "--options") -> Options:
+    """Options from a JSON object; keys left out take the model's defaults. Wrong keys or values are a UserError.
+
+    Args:
+        option: which the text came by, for the message.
+    """
     try:
         content = json.loads(text)
-    except ValueError as error:
-        raise UserError(f"--options {one_line(text, 60)} is not a JSON object ({error})") from None
+    except (ValueError, RecursionError) as error:  # the latter of brackets a thousand deep
+        raise UserError(f"{option} {one_line(text, 60)} is not a JSON object ({error})") from None
     if not isinstance(content, dict):
-        raise UserError(f'--options {one_line(text, 60)} is not a JSON object; give {{"key": value, …}}')
+        raise UserError(f'{option} {one_line(text, 60)} is not a JSON object; give {{"key": value, …}}')
     try:
         return model.model_validate(content)
     except ValidationError as error:

@@ -138,7 +138,7 @@ def main(
     found = _limited(predictions.read(predicted), limit)
     master = files.read_json(captions) if captions else {}
     with ExitStack() as stack:
-        stills = stack.enter_context(Stills(frames, videos, cli.parse_options(Decoding, video), every, side))
+        stills = stack.enter_context(Stills(frames, videos, cli.parse_options(Decoding, video, "--video"), every, side))
         detected = stack.enter_context(ObjectFile(objects)) if objects else None
         shown = show(found, stills, detected, master, most)
     assets = Assets(out, (content for one in shown.values() for content in one.pictures()), place)

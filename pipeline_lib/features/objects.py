@@ -136,8 +136,8 @@ def main(
     max_failed_fraction: arguments.MaxFailed = 0.5,
 ) -> None:
     """Extract the regions of every usable video of a shard, then write the ledger."""
-    wanted, shown = cli.parse_options(Options, options), cli.parse_options(Frames, frame_options)
-    decoding = cli.parse_options(Video, video)
+    wanted, shown = cli.parse_options(Options, options), cli.parse_options(Frames, frame_options, "--frame-options")
+    decoding = cli.parse_options(Video, video, "--video")
     ledger = stored or videos
     if ledger is None or (stored and videos):
         raise UserError("give either --frames or --videos")

@@ -37,7 +37,7 @@ def video_stage(stage: str, model: type[Options], set_up: SetUp) -> None:
         max_failed_fraction: arguments.MaxFailed = 0.5,
     ) -> None:
         wanted: Any = cli.parse_options(model, options)
-        decoding = cli.parse_options(Video, video)
+        decoding = cli.parse_options(Video, video, "--video")
         target = prepared(where, wanted.precision)
         extractor = Extractor(
             stage,

@@ -160,7 +160,7 @@ def main(
     result = metrics.measure(found, gold, wanted)
     queries = looked_at(result, gold, wanted)[:limit]
     if videos is not None or frames is not None:
-        with Stills(frames, videos, cli.parse_options(Decoding, video), every, side) as stills:
+        with Stills(frames, videos, cli.parse_options(Decoding, video, "--video"), every, side) as stills:
             queries = illustrated(queries, stills, count)
     contents = (query.stills[time].content for query in queries for time in query.times if time in query.stills)
     assets = Assets(out, contents, place)

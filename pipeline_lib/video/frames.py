@@ -86,7 +86,7 @@ def main(
     max_failed_fraction: arguments.MaxFailed = 0.5,
 ) -> None:
     """Store the frames of every usable video of a shard, then write the ledger."""
-    wanted, decoding = cli.parse_options(Frames, options), cli.parse_options(Video, video)
+    wanted, decoding = cli.parse_options(Frames, options), cli.parse_options(Video, video, "--video")
 
     with Worker(decoding.limits) as worker:
 

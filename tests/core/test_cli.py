@@ -44,6 +44,8 @@ def test_options_are_checked():
         cli.parse_options(Frames, '{"every": -1}')
     with pytest.raises(UserError, match=r"--options every=1 is not a JSON object"):
         cli.parse_options(Frames, "every=1")
-    for text in ("[]", "3", '"every"', "null"):
+    with pytest.raises(UserError, match=r"--frame-options every=1 is not a JSON object"):
+        cli.parse_options(Frames, "every=1", "--frame-options")
+    for text in ("[]", "3", '"every"', "null", "[" * 100_000):
         with pytest.raises(UserError, match=r"--options .* is not a JSON object"):
             cli.parse_options(Frames, text)
