@@ -9,13 +9,16 @@ A receipt whose product is gone or damaged is torn up, so that the product is ma
 
 import contextlib
 import json
+import logging
 import shutil
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+import typer
 
 from pipeline_lib.config.video import Limits
 from pipeline_lib.core import files, ids
@@ -25,6 +28,13 @@ from pipeline_lib.core.ledger import Row
 from pipeline_lib.core.spec import Spec
 from pipeline_lib.core.stage import run_stage
 from pipeline_lib.video.worker import Worker
+
+log = logging.getLogger(__name__)
+
+#: Command-line arguments of what works on clips.
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="clips worked on at once")]
+Shard = Annotated[int | None, typer.Option(help="only this one of --shards parts, from 0")]
+Shards = Annotated[int, typer.Option(min=1, help="parts that the clips are split into, for several machines")]
 
 Receipt = dict[str, Any]
 
@@ -59,12 +69,10 @@ def bring(
     jobs: int = 1,
     limits: Limits | None = None,
     max_failed_fraction: float = 0.5,
-) -> dict[str, Row]:
-    """Bring every clip of a shard, or of all of them, to a product or a reason; returns the ledger's rows."""
-    if shard is not None and not 0 <= shard < shards:
-        raise UserError(f"--shard {shard} of --shards {shards}: shards are counted from 0")
+) -> None:
+    """Bring every clip of a shard, or of all of them, to a product or a reason; what failed is named."""
     rows: dict[str, Row] = {}
-    for number in range(shards) if shard is None else [shard]:
+    for number in numbers(shard, shards):
         mine = {uid: entry for uid, entry in clips.items() if ids.shard_of(uid, shards) == number}
         ledger = product.out / "ledger" / f"{ids.shard_name(number)}.parquet"
         wanted = ledger.with_suffix(".json")
@@ -79,7 +87,19 @@ def bring(
             version=product.version,
             max_failed_fraction=max_failed_fraction,
         )
-    return rows
+    for uid, row in rows.items():
+        if not row.ok:
+            log.warning("%s: %s: %s", uid, row.reason, row.detail)
+    log.info("%s: %s", spec.stage.removeprefix("vq2d_"), summary(rows))
+
+
+def numbers(shard: int | None, shards: int) -> Sequence[int]:
+    """The shards to work on: the one that was asked for, or all."""
+    if shard is None:
+        return range(shards)
+    if not 0 <= shard < shards:
+        raise UserError(f"--shard {shard} of --shards {shards}: shards are counted from 0")
+    return [shard]
 
 
 def _tear_up(receipts: Path, product: Product) -> None:

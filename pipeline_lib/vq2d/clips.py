@@ -173,9 +173,9 @@ def main(
     downscale_height: Annotated[
         int | None, typer.Option(help="pixels; newer official clips have 700, EgoLoc's the video's")
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="clips made at once")] = 1,
-    shard: Annotated[int | None, typer.Option(help="only this one of --shards parts, from 0")] = None,
-    shards: Annotated[int, typer.Option(min=1, help="parts that the clips are split into, for several machines")] = 1,
+    jobs: clip_loop.Jobs = 1,
+    shard: clip_loop.Shard = None,
+    shards: clip_loop.Shards = 1,
     options: arguments.Options = "{}",
     video: arguments.Video = "{}",
     max_failed_fraction: arguments.MaxFailed = 0.5,
@@ -193,7 +193,7 @@ def main(
     needed = [] if some_are_there else [path.name for path in named.values()]
     fix = "give --videos the folder of VIDEO_UID.mp4, Ego4D's full_scale"
     clip_loop.require(videos, needed, lambda name: (videos / name).is_file(), fix)
-    rows = clip_loop.bring(
+    clip_loop.bring(
         product,
         Spec.of("vq2d_clips", "pipeline_lib.video.transcode", as_dict(chosen)),
         clips,
@@ -203,10 +203,6 @@ def main(
         cli.parse_options(Video, video).limits,
         max_failed_fraction,
     )
-    for uid, row in rows.items():
-        if not row.ok:
-            log.warning("%s: %s: %s", uid, row.reason, row.detail)
-    log.info("clips: %s", clip_loop.summary(rows))
 
 
 if __name__ == "__main__":

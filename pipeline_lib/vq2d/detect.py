@@ -99,8 +99,8 @@ def main(
         Path | None, typer.Option("--frames", help="folder of a folder of JPEGs per clip, instead")
     ] = None,
     naming: Annotated[Literal["egoloc", "official"], typer.Option(help="of these JPEGs")] = "egoloc",
-    shard: Annotated[int | None, typer.Option(help="only this one of --shards parts, from 0")] = None,
-    shards: Annotated[int, typer.Option(min=1, help="parts that the clips are split into, for several machines")] = 1,
+    shard: clip_loop.Shard = None,
+    shards: clip_loop.Shards = 1,
     options: arguments.Options = "{}",
     objects: Annotated[str, typer.Option(help="the features.objects section of the configuration, as JSON")] = "{}",
     video: arguments.Video = "{}",
@@ -111,8 +111,7 @@ def main(
     wanted, regions = cli.parse_options(Detection, options), cli.parse_options(Objects, objects)
     if (clips is None) == (images is None):
         raise UserError("give either --clips or --frames")
-    if shard is not None and not 0 <= shard < shards:
-        raise UserError(f"--shard {shard} of --shards {shards}: shards are counted from 0")
+    numbers = clip_loop.numbers(shard, shards)
     if not weights.is_file():
         raise UserError(
             f"--weights {weights} does not exist; make it with pipeline_lib.features.weights, or download it"
@@ -146,7 +145,7 @@ def main(
             digest = hashlib.sha1(json.dumps(query, sort_keys=True).encode(), usedforsecurity=False).hexdigest()[:16]
             return f"{digest} in {reader.version(str(query.get('clip_uid')))}"
 
-        for number in range(shards) if shard is None else [shard]:
+        for number in numbers:
             ledger = ledgers / f"{ids.shard_name(number)}.parquet"
             mine = {
                 name: query

@@ -1,6 +1,5 @@
 """CLIPS/<clip_uid>.mp4 → OUT/<clip_uid>/color_0000000.jpg, …, a JPEG per frame, numbered as EgoLoc or the official code do."""
 
-import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -17,9 +16,7 @@ from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.spec import Spec
 from pipeline_lib.video.jpegs import jpegs
 from pipeline_lib.video.worker import Worker
-from pipeline_lib.vq2d import clip_loop
-
-log = logging.getLogger(__name__)
+from pipeline_lib.vq2d import clip_lists, clip_loop
 
 #: Pattern of the file names, and the number of the first frame.
 NAMING = {"egoloc": ("color_{:07d}.jpg", 0), "official": ("frame_{:07d}.jpg", 1)}
@@ -98,10 +95,12 @@ def main(
         Literal["egoloc", "official"] | None,
         typer.Option(help="egoloc: color_0000000.jpg is the first frame; official: frame_0000001.jpg is"),
     ] = None,
-    listed: Annotated[Path | None, typer.Option("--list", help="file with a clip's id per line: only these")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="clips worked on at once")] = 1,
-    shard: Annotated[int | None, typer.Option(help="only this one of --shards parts, from 0")] = None,
-    shards: Annotated[int, typer.Option(min=1, help="parts that the clips are split into, for several machines")] = 1,
+    listed: Annotated[
+        Path | None, typer.Option("--list", help="only these: ids, a line each or JSON, or an annotation file")
+    ] = None,
+    jobs: clip_loop.Jobs = 1,
+    shard: clip_loop.Shard = None,
+    shards: clip_loop.Shards = 1,
     options: arguments.Options = "{}",
     video: arguments.Video = "{}",
     max_failed_fraction: arguments.MaxFailed = 0.5,
@@ -110,14 +109,12 @@ def main(
     chosen = cli.parse_options(Images, options)
     chosen = chosen.model_copy(update={"naming": naming or chosen.naming})
     product = FrameFolders(clips, out, chosen)
-    names = listed.read_text(encoding="utf-8").split() if listed else [path.stem for path in clips.glob("[!.]*.mp4")]
+    names = sorted(clip_lists.read(listed)) if listed else [path.stem for path in clips.glob("[!.]*.mp4")]
     fix = "give --clips the folder of CLIP_UID.mp4 that pipeline_lib.vq2d.clips makes"
     clip_loop.require(clips, [] if clip_loop.is_filling(clips, shard) else names, product.version, fix)
-    if listed and not names:
-        raise UserError(f"--list {listed} names no clips; write a clip's id per line, or leave it out")
     if not names and not clip_loop.is_filling(clips, shard):
         raise UserError(f"{clips} holds no clips; {fix}")
-    rows = clip_loop.bring(
+    clip_loop.bring(
         product,
         Spec.of("vq2d_frames", "pipeline_lib.video.jpegs", as_dict(chosen)),
         {name: {} for name in names},
@@ -127,10 +124,6 @@ def main(
         cli.parse_options(Video, video).limits,
         max_failed_fraction,
     )
-    for uid, row in rows.items():
-        if not row.ok:
-            log.warning("%s: %s: %s", uid, row.reason, row.detail)
-    log.info("frames: %s", clip_loop.summary(rows))
 
 
 if __name__ == "__main__":

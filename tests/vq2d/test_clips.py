@@ -195,7 +195,22 @@ def test_a_folder_without_clips_gives_no_frames(place):
     (folder / "list.txt").write_text("\n")
     with pytest.raises(UserError, match="names no clips"):
         frames.main(folder / "clips", folder / "out", listed=folder / "list.txt")
+    (folder / "list.txt").write_bytes(b"caf\xe9\n")
+    with pytest.raises(UserError, match=r"list\.txt is damaged"):
+        frames.main(folder / "clips", folder / "out", listed=folder / "list.txt")
+    with pytest.raises(UserError, match=r"gone\.txt does not exist"):
+        frames.main(folder / "clips", folder / "out", listed=folder / "gone.txt")
     assert not (folder / "out").exists()
+
+
+def test_frames_of_listed_clips_only(place, caplog):
+    folder, run = place
+    run(clip("a", 0, 30), clip("b", 0, 30), clip("c", 0, 30))
+    (folder / "list.json").write_text('["c", "a", "gone"]')
+    with caplog.at_level("INFO"):
+        frames.main(folder / "clips", folder / "out", listed=folder / "list.json")
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["a", "c", "ledger"]
+    assert "gone: missing_file" in caplog.text and "frames: 2 ok, 1 missing_file" in caplog.text
 
 
 def test_a_shard_may_have_no_frames_while_other_shards_clips_are_cut(place):
