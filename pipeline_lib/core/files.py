@@ -127,9 +127,9 @@ def sha256(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
+    """Write UTF-8 text atomically; half a surrogate pair, as JSON from the network can hold, becomes \\udXXX as in JSON."""
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_json(path: Path, value: Any, *, indent: int | None = 1, sort_keys: bool = True) -> None:
@@ -142,7 +142,10 @@ def write_json(path: Path, value: Any, *, indent: int | None = 1, sort_keys: boo
 
 def write_entries(path: Path, entries: Iterable[tuple[str, Any]]) -> None:
     """Write keys and values as one JSON object, a line each, atomically; one value is in memory at a time."""
-    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as stream:
+    with (
+        atomic(path) as temporary,
+        open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream,
+    ):
         before = "{\n"
         for key, value in entries:
             text = json.dumps({key: value}, sort_keys=True, ensure_ascii=False, allow_nan=False)

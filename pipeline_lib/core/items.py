@@ -95,6 +95,9 @@ class Items:
     def bring(self, item: Item, write: Write) -> Row:
         """Write the artefact of a video, or learn why there is none; either way note it."""
         old = self.done.get(item.video_id)
+        if old and old.ok and old.source_sha256 != item.source_sha256:
+            # A kill between the new artefact and its line: the old line must not vouch for it if the source comes back.
+            self.note(old._replace(source_sha256=REOPENED))
         row = self._try(item, write)
         now = time.monotonic()
         row = row._replace(

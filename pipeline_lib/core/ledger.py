@@ -68,11 +68,15 @@ def _uncollected() -> Iterator[None]:
 
 
 def write(path: Path, rows: Iterable[Row]) -> None:
-    """Write a ledger atomically, rows in the order given."""
+    """Write a ledger atomically, rows in the order given; half a surrogate pair in an id, which no text holds, as \\udXXX."""
     columns = list(zip(*rows, strict=True)) or [()] * len(SCHEMA)
-    table = pa.table([pa.array(values, kind.type) for values, kind in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+    try:
+        arrays = list(map(pa.array, columns, SCHEMA.types))
+    except UnicodeEncodeError:
+        columns[0] = tuple(video_id.encode("utf-8", "backslashreplace").decode() for video_id in columns[0])
+        arrays = list(map(pa.array, columns, SCHEMA.types))
     with atomic(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(pa.table(arrays, schema=SCHEMA), temporary, compression="zstd")
 
 
 def read(path: Path) -> dict[str, Row]:

@@ -86,6 +86,15 @@ def test_entries_are_one_object_of_a_line_each(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_half_a_surrogate_pair_is_written_as_json_writes_it(tmp_path):
+    """Sites cut titles in the middle of an emoji."""
+    title = json.loads('{"cut \\ud83d": "\\ud83d\\ude00 \\ud83d"}')
+    files.write_json(tmp_path / "a.json", title)
+    files.write_entries(tmp_path / "b.json", title.items())
+    assert files.read_json(tmp_path / "a.json") == files.read_json(tmp_path / "b.json") == title
+    assert "😀 \\ud83d" in (tmp_path / "a.json").read_text()
+
+
 def test_broken_json_names_the_file(tmp_path):
     path = tmp_path / "a.json"
     with pytest.raises(UserError, match=r"a\.json does not exist"):

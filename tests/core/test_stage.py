@@ -6,6 +6,7 @@ import pytest
 
 from pipeline_lib.core import files, ledger
 from pipeline_lib.core.errors import ItemError, StopStage, UserError
+from pipeline_lib.core.items import Items
 from pipeline_lib.core.spec import Spec
 from pipeline_lib.core.stage import Item, run_stage
 
@@ -90,6 +91,32 @@ def test_kill_between_artefact_and_journal_costs_one_redo(tmp_path):
     assert not list(folder.glob(f".*{files.PARTIAL}"))
     stage.run()
     assert stage.made == []
+
+
+def test_after_a_kill_the_artefact_of_another_source_is_not_taken_for_this_ones(tmp_path, monkeypatch):
+    stage = Stage(tmp_path, {"a": "one"})
+    stage.run()
+    stage.titles["a"] = "tiny"
+    note = Items.note
+
+    def killed_before_the_line(self, row):
+        if row.source_sha256 == "tiny":
+            raise KeyboardInterrupt
+        note(self, row)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Items, "note", killed_before_the_line)
+        stage.run()
+    stage.titles["a"] = "one"
+    row = stage.run()["a"]
+    artefact = stage.work / row.artefact
+    assert stage.made == ["a"] and artefact.read_text() == "3" and row.sha256 == files.sha256(artefact)
+
+
+def test_half_a_surrogate_pair_in_an_id_is_a_row(tmp_path):
+    stage = Stage(tmp_path, {"b": "four", "\ud800": "bad"})
+    assert stage.run()["\ud800"].reason == "invalid_id"
+    assert {key: row.status for key, row in ledger.read(stage.out).items()} == {"b": "ok", "\\ud800": "failed"}
 
 
 def test_transient_failures_are_tried_again_and_many_stop_the_stage(tmp_path):
