@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
+from filelock import FileLock
 
 from pipeline_lib.core import files
-from pipeline_lib.core.errors import UserError
+from pipeline_lib.core.errors import UserError, one_line
 
 UNTRAINED = "untrained"
 
@@ -70,11 +71,11 @@ def locate(network: str, wanted: str, cache: Path, lock: Path) -> Checkpoint:
     """The checkpoint behind `wanted`, a path or a name of the registry; downloaded to `cache` when it is not there.
 
     Raises:
-        UserError: unknown name, missing file, wrong sha256.
+        UserError: unknown name, missing file, failed download, wrong sha256.
     """
     known = REGISTRY.get((network, wanted))
     if known and known.url:
-        path = Path(pooch.retrieve(known.url, known_hash=known.sha256, fname=known.file, path=cache, progressbar=False))
+        path = _fetched(known, known.url, cache)
         return Checkpoint(path, known.name, known.licence, _pinned(f"{network}/{known.name}", path, lock))
     path = Path(wanted)
     if known or not path.is_file():
@@ -87,13 +88,28 @@ def locate(network: str, wanted: str, cache: Path, lock: Path) -> Checkpoint:
     return Checkpoint(path, path.name, "as its owner says", files.sha256(path))
 
 
+def _fetched(known: Published, url: str, cache: Path) -> Path:
+    """The file in `cache`, downloaded if it is not there."""
+    try:
+        return Path(pooch.retrieve(url, known_hash=known.sha256, fname=known.file, path=cache, progressbar=False))
+    except (OSError, ValueError) as error:  # the latter of another sha256 than the known one
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's, not the network's (requests)
+            raise
+        raise UserError(
+            f"{url} can't be downloaded; try again later, put the file at {cache / known.file}, or set "
+            f"weights.{known.network} to the path of a copy ({one_line(error)})"
+        ) from None
+
+
 def _pinned(name: str, path: Path, lock: Path) -> str:
     digest = files.sha256(path)
-    pins: dict[str, str] = files.read_json(lock) if lock.exists() else {}
-    if pins.setdefault(name, digest) != digest:
+    with FileLock(path.parent / ".pins.lock"):  # jobs of several networks pin at once
+        pins: dict[str, str] = files.read_json(lock) if lock.exists() else {}
+        if name not in pins:
+            files.write_json(lock, {**pins, name: digest})
+    if pins.get(name, digest) != digest:
         raise UserError(
             f"{path} has sha256 {digest}, but {lock} pins {pins[name]} for {name}; "
             "delete the file to fetch it again, or the pin if the new weights are wanted"
         )
-    files.write_json(lock, pins)
     return digest
