@@ -5,7 +5,6 @@ seconds their rows are, and are put on the clips: rows of single frames stand fo
 (S3D, ResNeXt) for what they cover; of several rows in a clip the mean is taken.
 """
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -17,8 +16,6 @@ from pipeline_lib.config.moments import WHOLE
 from pipeline_lib.core.errors import UserError, one_line
 from pipeline_lib.store.merged_file import attributes_of
 from pipeline_lib.store.reader import FeatureFile
-
-_WINDOWS = ("s3d", "resnext101")  # stages whose rows are of a stretch of time, not of a moment
 
 
 class Source(Protocol):
@@ -96,7 +93,7 @@ class Timed:
     def __init__(self, path: Path, file: FeatureFile, clip_len: float) -> None:
         self.path, self._file, self._clip_len = path, file, clip_len
         self.spec = file.spec
-        self._windows = _stage(file.spec) in _WINDOWS
+        self._windows = file.windows
 
     def __contains__(self, name: object) -> bool:
         return name in self._file
@@ -125,10 +122,3 @@ class Timed:
                 for a, b, n in zip(first, last, nearest, strict=True)
             ]
         )
-
-
-def _stage(spec: str) -> str:
-    try:
-        return str(json.loads(spec)["stage"])
-    except (ValueError, KeyError, TypeError):
-        return ""

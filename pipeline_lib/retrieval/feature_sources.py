@@ -96,9 +96,9 @@ class StoreFile:
         return _frames(self._features.rows(name, start, stop), self.path, name)
 
     def _span(self, begin: float, end: float, count: int) -> tuple[int, int]:
-        """Rows whose middle lies within the clip, or else the one nearest to the clip's middle."""
+        """Rows within the clip (of windows: whose middle is), or else the one nearest to the clip's middle."""
         file = self._features.files[0]
-        first, last = ((time - file.start) / file.step - 0.5 for time in (begin, end))
+        first, last = ((time - file.start) / file.step - 0.5 * file.windows for time in (begin, end))
         start, stop = max(0, int(np.ceil(first))), min(count, int(np.ceil(last)))
         if start < stop:
             return start, stop

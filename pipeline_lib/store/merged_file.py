@@ -1,5 +1,6 @@
 """HDF5 of a merged stage → what is known of it as a whole: attributes, video ids; opened by each process for itself."""
 
+import json
 import math
 import os
 from functools import cached_property
@@ -12,6 +13,7 @@ import h5py
 from pipeline_lib.core.errors import UserError
 
 ATTRIBUTES = ("spec", "step", "start")
+_WINDOWS = ("s3d", "resnext101")  # stages whose rows are of a stretch of time
 
 
 class MergedFile:
@@ -67,7 +69,7 @@ class MergedFile:
 
     @cached_property
     def attributes(self) -> dict[str, str | float]:
-        """What stands at the root: spec, step, start, and layout or sources where the file has them."""
+        """What stands at the root: spec, step, start, and layout, sources or code where the file has them."""
         return _plain(self._file)
 
     @cached_property
@@ -100,6 +102,14 @@ class MergedFile:
     def start(self) -> float:
         """Seconds into the video that row 0 stands for."""
         return float(self.attributes["start"])
+
+    @property
+    def windows(self) -> bool:
+        """Whether rows are of the stretch of time that begins where they stand, not of that moment."""
+        try:
+            return json.loads(self.spec)["stage"] in _WINDOWS
+        except (ValueError, KeyError, TypeError):
+            return False
 
     def __contains__(self, video_id: object) -> bool:
         return video_id in self._known

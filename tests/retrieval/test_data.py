@@ -149,12 +149,19 @@ def test_no_features_at_all_is_an_error(features):
         part(features, Corpus([Video("x", "x", (), ())], SPLIT.captions, np.array([[0, 0]])))
 
 
-def test_seconds_of_a_merged_file(tmp_path):
-    with h5py.File(tmp_path / "s3d.hdf5", "w") as file:
-        file.attrs.update({"spec": "{}", "step": 2.0, "start": 0.0})
+@pytest.mark.parametrize(
+    ("stage", "cases"),
+    [  # windows from 0 to 2, 2 to 4 … seconds; frames at 0, 2, 4 …
+        ("s3d", ((0.0, 4.0, [0, 1]), (0.9, 3.1, [0, 1]), (1.1, 4.9, [1]), (3.2, 3.4, [1]), (8.9, 30, [4]))),
+        ("clip", ((0.0, 4.0, [0, 1]), (0.9, 3.1, [1]), (1.1, 4.9, [1, 2]), (3.2, 3.4, [2]), (8.9, 30, [4]))),
+    ],
+)
+def test_seconds_of_a_merged_file(tmp_path, stage, cases):
+    with h5py.File(tmp_path / "rows.hdf5", "w") as file:
+        file.attrs.update({"spec": json.dumps({"stage": stage}), "step": 2.0, "start": 0.0})
         file["a"] = np.arange(5, dtype="f4")[:, None]
-    frames = Frames([tmp_path / "s3d.hdf5"], RetrievalData())
-    for start, end, rows in ((0.0, 4.0, [0, 1]), (0.9, 3.1, [0, 1]), (1.1, 4.9, [1]), (3.2, 3.4, [1]), (8.9, 30, [4])):
+    frames = Frames([tmp_path / "rows.hdf5"], RetrievalData())
+    for start, end, rows in cases:
         assert frames[Video("a_0", "a", (), (), start, end)][:, 0].tolist() == rows, (start, end)
 
 
