@@ -1,6 +1,6 @@
 """Checked arrays of videos → an HDF5 file in the layout `videos` (a dataset per id) or `flat` (all rows in one).
 
-videos   attributes spec, step, start [, sources]; a dataset (rows, …) per video id at the root
+videos   attributes spec, step, start [, sources, code]; a dataset (rows, …) per video id at the root
 flat     the same attributes and layout = "flat"; features (all rows, …), offsets (n + 1,) int64, ids (n,) UTF-8:
          rows offsets[i] to offsets[i + 1] are those of video ids[i]
 """
