@@ -6,8 +6,8 @@ from pipeline_lib.core.errors import UserError, one_line
 from pipeline_lib.retrieval.matrices import Matrix
 
 
-def align(similarity: Matrix, relevance: Matrix, name: str = "relevance") -> Matrix:
-    """The relevance, or another similarity called `name`, in the order of the similarity.
+def align(similarity: Matrix, relevance: Matrix, name: str = "relevance", to: str = "similarity") -> Matrix:
+    """The relevance, or another matrix called `name`, in the order of the similarity, or of what `to` calls it.
 
     Rows are matched by name where both sides have names, otherwise by place; so are columns.
 
@@ -19,7 +19,9 @@ def align(similarity: Matrix, relevance: Matrix, name: str = "relevance") -> Mat
         ("video", similarity.video_ids, relevance.video_ids),
         ("caption", similarity.caption_ids, relevance.caption_ids),
     ):
-        order.append(None if wanted is None or found is None or wanted == found else _places(what, wanted, found, name))
+        order.append(
+            None if wanted is None or found is None or wanted == found else _places(what, wanted, found, name, to)
+        )
     rows, columns = order
     values, pairs = relevance.values, relevance.pairs
     if rows is not None:
@@ -40,7 +42,7 @@ def align(similarity: Matrix, relevance: Matrix, name: str = "relevance") -> Mat
     )
 
 
-def _places(what: str, wanted: list[str], found: list[str], name: str) -> np.ndarray:
+def _places(what: str, wanted: list[str], found: list[str], name: str, to: str) -> np.ndarray:
     """Where each wanted id stands among those found; both must be the same ids."""
     place = {one: i for i, one in enumerate(found)}
     if len(place) != len(found):
@@ -50,7 +52,7 @@ def _places(what: str, wanted: list[str], found: list[str], name: str) -> np.nda
     if missing or extra:
         sides = [
             f"{len(ids)} {what} ids are only in the {side}: {', '.join(ids[:3])}{', …' if len(ids) > 3 else ''}"
-            for ids, side in ((missing, "similarity"), (extra, name))
+            for ids, side in ((missing, to), (extra, name))
             if ids
         ]
         raise UserError(one_line("; ".join(sides) + "; give both of the same split", 600))

@@ -18,7 +18,6 @@ from pipeline_lib.core.errors import UserError, one_line
 from pipeline_lib.retrieval import iou, labels
 from pipeline_lib.retrieval.iou import Sets
 from pipeline_lib.retrieval.labels import Labels
-from pipeline_lib.retrieval.matrices import Matrix
 
 PARTS = ("verbs", "nouns")
 
@@ -69,11 +68,9 @@ class Corpus:
             found[part] = rows, columns
         return found
 
-    def relevance(self) -> Matrix:
-        """Relevance of all captions to all videos, (videos, captions) float64, with ids and pairs."""
-        rows, columns = zip(*self.classes().values(), strict=True)
-        ids = [video.video_id for video in self.videos], [caption.caption_id for caption in self.captions]
-        return Matrix(iou.mean_iou(rows, columns), *ids, self.pairs)
+    def ids(self) -> tuple[list[str], list[str]]:
+        """Of the videos, and of the captions."""
+        return [video.video_id for video in self.videos], [caption.caption_id for caption in self.captions]
 
 
 def write(path: Path, corpus: Corpus) -> None:

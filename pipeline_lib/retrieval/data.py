@@ -12,6 +12,7 @@ from torch import Tensor
 from pipeline_lib.config.retrieval import RetrievalData
 from pipeline_lib.core.errors import UserError, one_line
 from pipeline_lib.retrieval import corpus, iou, names, texts
+from pipeline_lib.retrieval.alignment import align
 from pipeline_lib.retrieval.corpus import Corpus
 from pipeline_lib.retrieval.encoders import Words
 from pipeline_lib.retrieval.frames import Frames
@@ -118,7 +119,10 @@ class Part:
         return Matrix(values, ids, [caption.caption_id for caption in self.corpus.captions], pairs)
 
     def gold(self, matrix: Matrix | None = None) -> np.ndarray:
-        """Relevance (videos with features, captions): of the classes, or of a published matrix of the whole split."""
+        """Relevance (videos with features, captions): of the classes, or of a matrix of the whole split.
+
+        Rows and columns of a matrix that says what they are called are matched by name, those of published ones by place.
+        """
         if matrix is None:
             rows, columns = zip(*self._classes.values(), strict=True)
             return iou.mean_iou([one[self.videos] for one in rows], list(columns))
@@ -128,7 +132,8 @@ class Part:
                 f"{self.name}: the relevance is {matrix.values.shape[0]} × {matrix.values.shape[1]}, but the split has "
                 f"{wanted[0]} videos and {wanted[1]} captions; give the matrix of this split, or none"
             )
-        return np.asarray(matrix.values[self.videos])
+        split = Matrix(matrix.values, *self.corpus.ids())
+        return np.asarray(align(split, matrix, to=self.name).values[self.videos])
 
 
 def _first(ids: Sequence[str]) -> str:

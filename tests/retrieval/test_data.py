@@ -13,6 +13,7 @@ from pipeline_lib.retrieval.annotations import Dataset
 from pipeline_lib.retrieval.corpus import Corpus, Text, Video
 from pipeline_lib.retrieval.frames import Frames
 from pipeline_lib.retrieval.lexicon import Lexicon
+from pipeline_lib.retrieval.matrices import Matrix
 from pipeline_lib.retrieval.role_graphs import Node, RoleGraph
 
 OPTIONS = RetrievalData(max_frames=3, max_words=4, verbs=1, nouns=2)
@@ -49,10 +50,20 @@ def test_a_split_is_written_and_read(tmp_path):
     assert found.pairs.tolist() == [[0, 0], [0, 1], [1, 2]]
 
 
-def test_relevance_of_a_split():
+def test_relevance_of_a_split(features):
     """(verbs, nouns): a–a_0 (1, 1), a–a_1 (0, 1), a–b_0 (0, 1/2); b's nouns are {3, 1}."""
-    found = SPLIT.relevance()
-    assert found.values.tolist() == [[1, 0.5, 0.25], [0.25, 0.25, 1]]
+    assert part(features).gold().tolist() == [[1, 0.5, 0.25], [0.25, 0.25, 1]]
+
+
+def test_a_matrix_of_the_split_is_matched_by_name_where_it_has_names(features):
+    one, values = part(features), np.arange(6.0).reshape(2, 3)
+    assert one.gold(Matrix(values)).tolist() == values.tolist()
+    named = Matrix(values[::-1, [2, 0, 1]], ["b", "a"], ["b_0", "a_0", "a_1"])
+    assert one.gold(named).tolist() == values.tolist()
+    with pytest.raises(
+        UserError, match="1 video ids are only in the split: b; 1 video ids are only in the relevance: c"
+    ):
+        one.gold(Matrix(values, ["a", "c"]))
 
 
 @pytest.mark.parametrize(
