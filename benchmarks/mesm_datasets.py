@@ -71,6 +71,7 @@ CASES = [
         for split in ("train", "val")
     ),
 ]
+GLOVE = "glove.txt"  # drawn vectors
 COUNTS = {"tacos": "TACoS/annotations", "qvhighlights": "qvhighlights/annotations"}
 
 
@@ -125,6 +126,12 @@ def prepare(case: Case, checkout: Path, data: Path, folder: Path) -> Path:
             "counter": known,
         }
         (place / "glove.pkl").write_bytes(pickle.dumps(content))
+    if case.tokenizer == "glove_nltk":
+        words = sorted({word for one in moments for word in treebank.words(one.sentence)})
+        with open(place / GLOVE, "w") as stream:
+            for number, word in enumerate(words):
+                if number % 9:  # some words have no vector
+                    stream.write(f"{word} {' '.join(f'{x:.5f}' for x in draw.standard_normal(_WORD_DIM))}\n")
     return place
 
 
@@ -143,6 +150,7 @@ def options_of(case: Case, place: Path) -> Moments:
         "words": "none.txt",
         "pooled_rows": "as_published",
         "uneven": "cut",
+        "uncounted_words": "as_published",
     }
     features = [str(place / f"features_{i}.hdf5") for i in range(case.files)]
     return Moments.model_validate(

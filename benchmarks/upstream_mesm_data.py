@@ -9,6 +9,7 @@ by our word cutting and tagger: those are choices of the text, not of the batche
 
 import importlib
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
@@ -17,7 +18,8 @@ from unittest import mock
 import numpy as np
 import torch
 import typer
-from mesm_datasets import CASES, Case, importable, options_of, prepare, theirs
+from mesm_datasets import CASES, GLOVE, Case, importable, options_of, prepare, theirs
+from torch import Tensor
 
 from pipeline_lib.annotations.datasets import Dataset
 from pipeline_lib.config.moments import Moments
@@ -27,7 +29,7 @@ from pipeline_lib.moments.data import Part
 from pipeline_lib.moments.sentences import Sentences
 from pipeline_lib.moments.tagging import closed_class
 from pipeline_lib.moments.videos import Videos
-from pipeline_lib.text import tokens, treebank
+from pipeline_lib.text import tokens
 
 
 class Zeros:
@@ -44,7 +46,7 @@ class Zeros:
 
 
 def encoded(case: Case, options: Moments, texts: list[str]) -> Sentences:
-    """Our sentences; vectors only where they come with the vocabulary."""
+    """Our sentences; without vectors where CLIP would compute them."""
     count = Path(options.data.vocabulary or "")
     if case.tokenizer == "clip":
         from pipeline_lib.moments import vocabulary
@@ -53,13 +55,8 @@ def encoded(case: Case, options: Moments, texts: list[str]) -> Sentences:
         encoder.options, encoder.vocabulary = options.data, vocabulary.clip(count, case.vocabulary)
         encoder._encode, encoder._tag = tokens.clip_encoder(), closed_class
         return Sentences.of(Zeros(encoder), texts, True)
-    if case.tokenizer == "glove_pkl":
-        return Sentences.of(sentences.open_encoder(options.data, count, None, texts, torch.device("cpu")), texts, True)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "vectors.txt"
-        words = sorted({word for text in texts for word in treebank.words(text)})
-        path.write_text("".join(f"{word} 1 2\n" for word in words))
-        return Sentences.of(sentences.open_encoder(options.data, count, path, texts, torch.device("cpu")), texts, True)
+    vectors = None if case.tokenizer == "glove_pkl" else count.with_name(GLOVE)
+    return Sentences.of(sentences.open_encoder(options.data, count, vectors, texts, torch.device("cpu")), texts, True)
 
 
 class Differences:
@@ -86,10 +83,13 @@ def compare(case: Case, checkout: Path, data: Path, folder: Path) -> dict[str, A
     with importable(checkout), videos:
         dataset = theirs(case, options, importlib.import_module("dataset"))
         part = Part(moments, options, videos, encoded(case, options, [one.sentence for one in moments]), case.split)
+        encode = their_vectors(case, place) if case.tokenizer == "glove_nltk" else None
         found.add("groups", len(part.groups), len(dataset))
         rng = np.random.default_rng(0)
         for index, group in enumerate(part.groups):
             item(case, part, group, dataset[index], found, rng)
+            if encode is not None:
+                glove_vectors(part, group, dataset[index], encode, found)
     return {"case": case.name, "queries": len(moments), "groups": len(part.groups), "compared": found.found}
 
 
@@ -145,6 +145,28 @@ def item(case: Case, part: Part, group: list[int], theirs: Any, found: Differenc
             )
             if case.tokenizer == "glove_pkl":
                 process_pickled(batch, place, length, theirs, found)
+
+
+def their_vectors(case: Case, place: Path) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Upstream's words and sentences of ids (n, L), with the vector of unknown words that its training draws."""
+    module, runner = importlib.import_module("model.model"), importlib.import_module("model")
+    words = {line.split(" ")[0] for line in (place / "GloVe_tokenized_count.txt").read_text().splitlines()}
+    torch.manual_seed(2019)
+    glove = runner.GloVe(str(place / GLOVE))
+    stand = SimpleNamespace(
+        text_encoder=runner.GloveTextEncoder(importlib.import_module("dataset").Vocabulary(words), glove),
+        normalize_txt=True,
+    )
+    return lambda ids: module.MESM.GloVe_encode_text(stand, ids, ids != 0)
+
+
+def glove_vectors(part: Part, group: list[int], theirs: Any, encode: Callable[..., Any], found: Differences) -> None:
+    """Words and their mean, out of a file of vectors."""
+    for place, number in enumerate(group):
+        ours = part.sentences.by_text[part.moments[number].sentence]
+        words, mean = encode(theirs["words_id"][place])
+        found.add("words: vectors", ours.words, words[0, : len(ours.words)])
+        found.add("sentences: means", ours.mean, mean[0])
 
 
 def process_pickled(batch: Any, place: int, length: int, theirs: Any, found: Differences) -> None:

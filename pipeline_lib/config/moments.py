@@ -50,6 +50,11 @@ class MomentsData(Section):
         description="what gives tokens vectors. clip: weights, at least CLIP's text half | glove_*: word vectors (.txt, "
         ".bin, .safetensors) | null: the pipeline's own",
     )
+    uncounted_words: Literal["own_vectors", "as_published"] = Field(
+        "own_vectors",
+        description="glove_simple, glove_nltk: words that the count file doesn't list (TACoS: punctuation, words of val "
+        "alone). own_vectors: theirs out of the file of word vectors | as_published: that of unknown words",
+    )
     clip_model: str = Field("ViT-B-32-quickgelu", description="the model of open_clip that CLIP's weights are of")
     tagger: Literal["closed_class", "nltk"] = Field(
         "closed_class",

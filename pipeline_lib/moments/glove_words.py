@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from pipeline_lib.config.moments import MomentsData
 from pipeline_lib.core.errors import UserError
@@ -12,6 +13,7 @@ from pipeline_lib.moments.vocabulary import Cut, Vocabulary
 from pipeline_lib.text import formats, tokens, treebank, vectors
 
 _UNKNOWN_SEED = 0  # of the vector of words that have none
+_PUBLISHED_SEED = 2019  # upstream's training draws that vector before anything else, so its checkpoints know it
 
 
 class Words:
@@ -26,8 +28,8 @@ class Words:
     ) -> None:
         self.options, self.vocabulary, self._index, self.mean_of_unit = options, known, index, only
         self.dim = matrix.shape[1]
-        unknown = np.random.default_rng(_UNKNOWN_SEED).standard_normal((1, self.dim), np.float32)
-        self._matrix = np.concatenate([matrix.astype(np.float32), np.zeros_like(unknown) if only else unknown])
+        unknown = np.zeros(self.dim, np.float32) if only else unknown_vector(self.dim, options)
+        self._matrix = np.concatenate([matrix.astype(np.float32), unknown[None]])
         self._tag = tagging.of(options.tagger)
         self._split = tokens.glove if options.tokenizer == "glove_simple" else treebank.words
 
@@ -43,6 +45,13 @@ class Words:
     def vectors(self, cuts: Sequence[Cut]) -> list[np.ndarray]:
         """Rows of the table; words without one share a random vector (with a glove.pkl: zeros)."""
         return [self._matrix[[self._index.get(str(word), -1) for word in cut.tokens]] for cut in cuts]
+
+
+def unknown_vector(dim: int, options: MomentsData) -> np.ndarray:
+    """What words without a vector of their own have, (dim,) float32."""
+    if options.uncounted_words == "as_published":
+        return torch.randn(dim, generator=torch.Generator().manual_seed(_PUBLISHED_SEED)).numpy()
+    return np.random.default_rng(_UNKNOWN_SEED).standard_normal(dim, np.float32)
 
 
 def words(options: MomentsData, count_file: Path, vector_file: Path | None, texts: Iterable[str]) -> Words:
@@ -61,4 +70,8 @@ def words(options: MomentsData, count_file: Path, vector_file: Path | None, text
         table = vectors.read(vector_file)
     if not any(word in table.index for word in wanted):
         raise UserError(f"{vector_file} has no vector of any word of the sentences; give vectors of English words")
-    return Words(options, known, table.index, table.matrix, only=False)
+    index = table.index
+    if options.uncounted_words == "as_published":
+        counted = vocabulary.words(count_file).labels
+        index = {word: place for word, place in index.items() if word in counted}
+    return Words(options, known, index, table.matrix, only=False)

@@ -50,11 +50,10 @@ def clip(path: Path, size: int) -> Vocabulary:
     )
 
 
-def words(path: Path, size: int) -> Vocabulary:
-    """The first `size` words of a GloVe_tokenized_count.txt, lines `word id count`."""
-    return Vocabulary(
-        dict(_lines(path, size, 3, "word id count, as token_counts --tokenizer glove writes it")), size, path
-    )
+def words(path: Path, size: int | None = None) -> Vocabulary:
+    """The first `size` words (None: all) of a GloVe_tokenized_count.txt, lines `word id count`."""
+    found = dict(_lines(path, size, 3, "word id count, as token_counts --tokenizer glove writes it"))
+    return Vocabulary(found, len(found) if size is None else size, path)
 
 
 def pickled(path: Path, size: int) -> tuple[Vocabulary, glove.Vocabulary]:
@@ -64,7 +63,7 @@ def pickled(path: Path, size: int) -> tuple[Vocabulary, glove.Vocabulary]:
     return Vocabulary({word: place for place, word in enumerate(common)}, size, path), found
 
 
-def _lines(path: Path, size: int, columns: int, expected: str) -> list[tuple[Token, int]]:
+def _lines(path: Path, size: int | None, columns: int, expected: str) -> list[tuple[Token, int]]:
     found: list[tuple[Token, int]] = []
     seen: set[Token] = set()
     for number, line in reading.lines(path):

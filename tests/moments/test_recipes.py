@@ -59,6 +59,7 @@ def test_values(name):
         found.prediction.longest,
     )
     assert loss.cost_class == loss.label_coef
+    assert data.uncounted_words == ("as_published" if name == "tacos" else "own_vectors")
     assert (training.epochs, training.optimiser, training.learning_rate) == (200, "adamw", 2e-4)
     assert (training.weight_decay, training.clip_norm, training.decay_every) == (1e-4, 0.1, 400)
     # everything else of the network and the loss is published, too, which the sections' defaults are

@@ -57,6 +57,17 @@ def test_long_sentences_are_cut_and_strange_words_share_a_vector(counts, vectors
     np.testing.assert_array_equal(long.words[0], short.words[0])
 
 
+def test_words_that_the_count_file_lacks_have_their_own_vector_or_as_published_none(counts, vectors):
+    vectors.write_text(vectors.read_text() + "zebra 0 7\n")
+    own = encode(SIMPLE, counts, vectors, "zebra door yak").by_text["zebra door yak"]
+    np.testing.assert_allclose(own.words[:2], [[0, 1], [5 / 13, 12 / 13]], atol=1e-6)
+    published = SIMPLE.model_copy(update={"uncounted_words": "as_published", "normalise_text": False})
+    said = encode(published, counts, vectors, "zebra door yak").by_text["zebra door yak"]
+    torch.manual_seed(2019)  # upstream's training: seeded, then its first draw is the vector of <UNK>
+    unknown = torch.randn(2).numpy()
+    np.testing.assert_array_equal(said.words, [unknown, [5, 12], unknown])  # door is counted, though it has no class
+
+
 def test_treebank_words_have_punctuation(counts, vectors):
     said = encode(SIMPLE.model_copy(update={"tokenizer": "glove_nltk"}), counts, vectors, "The door.")
     assert said.by_text["The door."].labels.tolist() == [1, 3, 3]
