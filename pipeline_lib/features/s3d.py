@@ -42,10 +42,10 @@ def windows(frames: Iterable[np.ndarray], options: Options) -> Iterator[np.ndarr
             start += options.stride
             for _ in range(min(options.stride, len(held))):
                 held.popleft()
-    covered = start - options.stride + options.frames if start else 0
-    if seen and (start == 0 or seen - covered >= options.stride / 2):
+    fresh = min(options.stride, options.frames)  # frames that a window adds to those before it, its last ones
+    if seen and (start == 0 or seen - (start + options.frames - fresh) >= fresh / 2):
         window = np.zeros((options.frames, options.size, options.size, 3), np.uint8)
-        window[: len(held)] = np.stack(held) if held else 0
+        window[: len(held)] = np.stack(held)
         yield window
 
 

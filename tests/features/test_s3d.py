@@ -37,6 +37,13 @@ def test_strides_longer_than_a_window(video):
     assert found == [[2 * (8 * i + j) for j in range(4)] for i in range(3)]
 
 
+@pytest.mark.parametrize(("count", "starts"), [(8, [0]), (9, [0]), (10, [0, 8]), (16, [0, 8]), (17, [0, 8])])
+def test_a_window_behind_a_gap_needs_half_of_its_own_frames(count, starts):
+    source = (np.full((32, 32, 3), i + 1, np.uint8) for i in range(count))
+    found = [int(window[0, 0, 0, 0]) - 1 for window in s3d.windows(source, Options(**SMALL, stride=8))]
+    assert found == starts
+
+
 def test_the_rest_fills_a_window_when_it_is_half_of_one(make_video, tmp_path):
     longer, shorter = (make_video(tmp_path / f"{n}.mp4", seconds=n / 10) for n in (12, 10))  # 6 and 5 frames at 5 fps
     assert [brightness(w) for w in shown(longer, Options(**SMALL, stride=4))] == [[0, 2, 4, 6], [8, 10, 0, 0]]
