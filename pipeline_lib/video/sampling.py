@@ -69,8 +69,8 @@ def _keyframe(shown: Iterable[Shown], every: float) -> Iterator[tuple[int, Shown
         if not frame.key:
             continue
         while frame.time >= number * every - _TOLERANCE:
-            nearer = before is not None and number * every - before.time <= frame.time - number * every
-            yield number, before if before is not None and nearer else frame
+            earlier = before is not None and 2 * number * every <= before.time + frame.time + _TOLERANCE
+            yield number, before if before is not None and earlier else frame
             number += 1
         before = frame
     while before is not None and last >= number * every - _TOLERANCE:

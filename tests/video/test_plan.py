@@ -27,6 +27,11 @@ def test_nearest_keyframe_by_hand():
     ]  # fmt: skip
 
 
+def test_of_two_equally_near_keyframes_the_earlier_is_shown_whatever_the_rounding():
+    frames = film(*(0.4 * i for i in range(4)), keys=range(4))  # 3 · 0.2 is a bit more than the middle of 0.4 and 0.8
+    assert chosen(frames, Sampling(0.2, "keyframe")) == [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (5, 2), (6, 3)]
+
+
 def test_ffmpegs_rule_by_hand():
     """At 1 fps frames at 0, .4, .6, 1.4, 1.5, 3 fall into slots 0, 0, 1, 1, 2, 3; each slot shows its last frame."""
     frames = film(0, 0.4, 0.6, 1.4, 1.5, 3.0, seconds=0.5)
