@@ -34,7 +34,7 @@ _PAGE = re.compile(
 )
 
 
-Equal = tuple[int, Reason, float | None]  # row of an earlier video, why it is equal, distance
+Equal = tuple[int, Reason, float | None]  # row of another video, why it is equal, distance
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,11 @@ def find(videos: list[Facts], splits: dict[str, str], options: Duplicates) -> li
             duration=options.duration,
         )
         for (earlier, later), bits in zip(rows[pairs].tolist(), distance.tolist(), strict=True):
-            equal.setdefault(later, []).append((earlier, Reason.NEAR_DUPLICATE, round(bits, 2)))
+            for one, other in (
+                (later, earlier),
+                (earlier, later),
+            ):  # a copy of the earlier one may come after the later one
+                equal.setdefault(one, []).append((other, Reason.NEAR_DUPLICATE, round(bits, 2)))
     return _settled(ranked, exact, equal, copies, splits, options)
 
 
@@ -153,19 +157,19 @@ def _settled(
     result: list[Pair] = []
     gone: set[int] = set()
     staying: dict[int, int] = {}  # first of some copies → the first of them that stays
-    kept = {reason: dict[int, int]() for reason in exact}  # the same for equal ids and bytes
+    #: the same for equal ids and bytes, of each split: what reports a leak doesn't keep a copy within the split
+    kept: dict[Reason, dict[int, dict[str, int]]] = {reason: {} for reason in exact}
     for row in sorted(equal.keys() | copies.keys() | {row for groups in exact.values() for row in groups}):
         video, first = ranked[row], copies.get(row, row)
         found = [
-            (kept[reason][groups[row]], reason, 0.0 if reason == Reason.SAME_BYTES else None)
+            (other, reason, 0.0 if reason == Reason.SAME_BYTES else None)
             for reason, groups in exact.items()
-            if groups.get(row) in kept[reason]
+            for other in kept[reason].get(groups.get(row, -1), {}).values()
         ]
-        found += equal.get(row, ())
         if first in staying:
             found.append((staying[first], Reason.NEAR_DUPLICATE, 0.0))
-        elif first != row:
-            found += [one for one in equal.get(first, ()) if one[1] == Reason.NEAR_DUPLICATE]
+        else:
+            found += equal.get(first, ())
         pairs = []
         for other, reason, distance in found:
             if other in gone:
@@ -188,7 +192,7 @@ def _settled(
             staying.setdefault(first, row)
         for reason, groups in exact.items():
             if row in groups:
-                kept[reason].setdefault(groups[row], row)
+                kept[reason].setdefault(groups[row], {}).setdefault(_split(video, splits), row)
     return sorted(result, key=lambda pair: pair.video_id)
 
 

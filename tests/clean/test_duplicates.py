@@ -136,6 +136,23 @@ def test_films_of_one_page_whose_first_goes_for_another_reason():
     assert gone([film("a"), b, c, d]) == {"b": ("a", "near_duplicate"), "d": ("c", "same_id")}
 
 
+def test_an_equal_film_between_a_film_that_goes_and_its_copy():
+    """b goes for a's address; c, a little longer, equals it and stays; so b's copy d, which comes last, goes."""
+    page = "https://youtu.be/GJLlxj_dtq8"
+    between = film("c", seconds=61.0)
+    assert gone([film("a", 100, url=page), film("b", url=page), between, film("d")]) == {
+        "b": ("a", "same_id"),
+        "d": ("c", "near_duplicate"),
+    }
+
+
+def test_a_reported_leak_keeps_no_copy_within_the_split():
+    same = [film("a"), film("b", 100, sha256="sha of a"), film("c", 200, sha256="sha of a")]
+    assert gone(same, {"a": "test"}, leaks="report") == {"c": ("b", "same_bytes")}
+    pages = [film(name, 100 * place, url="https://youtu.be/GJLlxj_dtq8") for place, name in enumerate("abc")]
+    assert gone(pages, {"a": "test"}, leaks="report") == {"c": ("b", "same_id")}
+
+
 LOOKS = st.lists(st.integers(0, 3), min_size=8, max_size=8)
 VIDEOS = st.lists(
     st.tuples(LOOKS, st.sampled_from([60.0, 58.0, 50.0]), st.sampled_from("xyz"), st.sampled_from(["manual", "none"]),
@@ -160,6 +177,53 @@ def test_what_goes_equals_what_stays_and_what_stays_is_all_different(drawn, dice
     assert find([one for one in videos if one.video_id not in away], splits, Duplicates()) == []
     dice.shuffle(videos)
     assert find(videos, splits, Duplicates()) == found
+
+
+def by_definition(videos, splits, options):
+    """Ids that go: in order of preference every video that equals one that stays, where that is to be dropped."""
+    actions = {"same_id": options.same_id, "same_bytes": options.same_bytes, "near_duplicate": options.near}
+    stays, away = [], set()
+    for video in sorted(videos, key=lambda one: duplicates._preference(one, splits)):
+        for other in stays:
+            alike = sum(a == b for a, b in zip(video.hashes, other.hashes, strict=True)) >= options.pictures
+            close = abs(video.seconds - other.seconds) <= options.duration * max(video.seconds, other.seconds)
+            equal = {
+                "same_id": video.url == other.url,
+                "same_bytes": video.sha256 == other.sha256 != "",
+                "near_duplicate": alike and close,
+            }
+            for reason, action in actions.items():
+                if equal[reason] and action != "off":
+                    leak = splits[video.video_id] != splits[other.video_id]
+                    if (options.leaks if leak else action) == "drop":
+                        away.add(video.video_id)
+        if video.video_id not in away:
+            stays.append(video)
+    return away
+
+
+ACTIONS = st.sampled_from(["drop", "report", "off"])
+OPTIONS = st.builds(
+    Duplicates, same_id=ACTIONS, same_bytes=ACTIONS, near=ACTIONS, leaks=st.sampled_from(["drop", "report"])
+)
+FEW_LOOKS = st.sampled_from([(1, 1, 1, 1, 1, 1, 1, 1), (1, 1, 1, 1, 1, 1, 2, 2), (2, 2, 2, 2, 2, 2, 2, 2)])
+FEW = st.lists(
+    st.tuples(FEW_LOOKS, st.sampled_from([60.0, 58.0, 55.5]), st.sampled_from(["x", "y", ""]),
+              st.sampled_from(["train", "val"]), st.integers(0, 4)),
+    min_size=3, max_size=9,
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(FEW, OPTIONS)
+def test_those_go_that_the_definition_names(drawn, options):
+    videos = [
+        film(f"v{number}", hashes=hashes(*looks), seconds=seconds, sha256=content, url=f"https://youtu.be/{page:011d}")
+        for number, (looks, seconds, content, _, page) in enumerate(drawn)
+    ]
+    splits = {one.video_id: row[3] for one, row in zip(videos, drawn, strict=True)}
+    found = find(videos, splits, options)
+    assert {pair.video_id for pair in found if pair.drop} == by_definition(videos, splits, options)
 
 
 def test_the_command(tmp_path):
