@@ -21,6 +21,7 @@ rule dataset_report:
         "../../envs/data.yaml"
     params:
         code=fingerprint("pipeline_lib.report.dataset"),
+        templates=templates("pipeline_lib.report"),
         work=lambda wildcards: WORK,
         shards=config["shards"],
         seed=config["seed"],
