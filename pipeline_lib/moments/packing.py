@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline_lib.annotations.moment import Moment
 from pipeline_lib.core.errors import UserError
-from pipeline_lib.moments.submission import Prediction
+from pipeline_lib.moments.submission import DECIMALS, Prediction
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,8 @@ def _same(vid: str, video_id: str) -> bool:
 
 
 def _beyond(one: Prediction, duration: float) -> bool:
-    return bool(len(one.windows)) and (one.windows[:, 0].min() < 0 or one.windows[:, 1].max() > duration)
+    end = duration + 10**-DECIMALS  # where windows end with the video, rounding may have moved their end past it
+    return bool(len(one.windows)) and bool(one.windows[:, 0].min() < 0 or one.windows[:, 1].max() > end)
 
 
 def pack(predictions: Sequence[Prediction | None], gold: Sequence[Moment], top: int) -> Windows:

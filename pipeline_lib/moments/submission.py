@@ -120,8 +120,8 @@ def finish(
 ) -> np.ndarray:
     """Windows of one query as a network gives them → as they are handed in, (k, 3) best first.
 
-    They are sorted by score (stable), rounded to 4 decimals, cut to [0, longest], rounded to whole clips and, if wanted,
-    thinned out. MESM does so (utils/post_processing.py, its max_ts_val is `longest`: 1000 s for TACoS, otherwise 150), in
+    They are sorted by score (stable), rounded to 4 decimals, cut to [0, longest], rounded to whole clips (and cut again, where
+    `longest` is none) and, if wanted, thinned out. MESM does so (utils/post_processing.py, its max_ts_val is `longest`: 1000 s for TACoS, otherwise 150), in
     float32, which decides ties between two clips here too; what comes out here has 4 decimals and not float32's tail.
 
     Args:
@@ -137,7 +137,7 @@ def finish(
     times = np.clip(rows[:, :2], 0.0, longest)
     if clip_length > 0:
         length = np.float32(clip_length)
-        times = np.round(times.astype(np.float32) / length) * length
+        times = np.minimum(np.round(times.astype(np.float32) / length) * length, longest)
     rows = _rounded(np.column_stack([times, rows[:, 2]]))
     if nms is not None:
         rows = rows[_kept(rows, nms)]

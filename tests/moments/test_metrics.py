@@ -130,6 +130,12 @@ def test_no_prediction_at_all_is_zero() -> None:
     assert set(metrics.evaluate([], [moment(1, (0, 10))], PLAIN)["brief"].values()) == {0.0}
 
 
+def test_an_end_that_rounding_moved_is_not_beyond_the_video() -> None:
+    gold = [moment(qid, (0, 10), duration=10.00004) for qid in (1, 2)]
+    report = metrics.evaluate([predicted(1, (0, 10.0001, 0.9)), predicted(2, (0, 10.0003, 0.9))], gold, PLAIN)
+    assert report["beyond_video"] == [2]
+
+
 def test_peculiar_windows_are_measured_and_named(caplog: pytest.LogCaptureFixture) -> None:
     gold = [moment(1, (0, 10), duration=10), moment(2, (5, 5)), moment(3, (0, 10))]
     found = [predicted(1, (0, 20, 0.9)), predicted(2, (5, 5, 0.9)), predicted(3, (5, 5, 0.1), (0, 9, 0.9))]
