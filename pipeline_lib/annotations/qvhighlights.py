@@ -38,7 +38,7 @@ class _Query(BaseModel):
         if len(people := {len(scores) for scores in self.saliency_scores}) > 1:
             raise ValueError(f"scores of {min(people)} people for one clip, of {max(people)} for another")
         for start, end in self.relevant_windows:
-            if not 0 <= start < end <= self.duration:
+            if not 0 <= start <= end <= self.duration:
                 raise ValueError(f"window [{start:g}, {end:g}] outside the {self.duration:g} s of the video")
         return self
 
