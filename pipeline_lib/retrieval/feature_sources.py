@@ -115,8 +115,9 @@ class ForeignFile:
         self.path, self._file = path, file
 
     def _dataset(self, name: str) -> h5py.Dataset:
-        found = self._file[name]
-        if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
+        """An array that lies in this file, whole; nothing else is read, whatever the file points to."""
+        found = None if isinstance(self._file.get(name, getlink=True), h5py.ExternalLink) else self._file.get(name)
+        if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual or not found.shape:
             raise UserError(f"{self.path}: {name} is no array of its own; give features of frames")
         return found
 
@@ -145,7 +146,7 @@ class ForeignFile:
 def _frames(rows: np.ndarray, path: Path, name: str) -> np.ndarray:
     """(frames, dim), of an array that may have an axis more (TBN's of EPIC-Kitchens-100) or less."""
     rows = rows[None] if rows.ndim == 1 else rows[0] if rows.ndim == 3 and len(rows) == 1 else rows
-    if rows.ndim != 2 or rows.dtype.kind not in "fiu":
+    if rows.ndim != 2 or rows.dtype.kind not in "fiu" or not rows.shape[1]:
         raise UserError(f"{path}: {name} is {rows.shape} of {rows.dtype}, not (frames, dim); give features of frames")
     return rows
 

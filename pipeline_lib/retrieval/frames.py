@@ -38,6 +38,7 @@ class Frames:
         self.max_frames = options.max_frames
         self.moments: Moments | None = None  # given, frames are standardised by them
         self.sources = [feature_sources.open_source(path, names, self._stack) for path in paths]
+        self._first: tuple[str, int] | None = None  # video that was read, and its number of columns; all have as many
         self._kept = lru_cache(options.cache_videos)(self._read)
 
     def why_not(self, video: Video) -> str | None:
@@ -65,9 +66,16 @@ class Frames:
         rows = np.concatenate(same, axis=1) if len(same) > 1 else same[0]
         if len(rows) > self.max_frames:
             rows = rows[np.round(np.linspace(0, len(rows) - 1, self.max_frames)).astype(int)]
+        with np.errstate(over="ignore"):  # of float64: infinite then
+            rows = np.ascontiguousarray(rows, np.float32)
         if not np.isfinite(rows).all():
             raise UserError(f"the features of {video.video_id} hold NaN or infinite numbers; make them again")
-        return np.ascontiguousarray(rows, np.float32)
+        first, columns = self._first = self._first or (video.video_id, rows.shape[1])
+        if rows.shape[1] != columns:
+            raise UserError(
+                f"the features of {video.video_id} have {rows.shape[1]} columns, those of {first} {columns}; give one kind"
+            )
+        return rows
 
     def measure(self, videos: Sequence[Video]) -> Moments:
         """Moments of all frames of some videos; a column that doesn't vary has deviation 1."""

@@ -184,6 +184,25 @@ def test_files_side_by_side_of_other_lengths(features, tmp_path):
     assert frames[SPLIT.videos[0]].tolist() == [[0, 1, 7], [8, 9, 8]]
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (h5py.ExternalLink("features.hdf5", "/a"), "odd.hdf5: a is no array of its own"),
+        (h5py.SoftLink("/nowhere"), "odd.hdf5: a is no array of its own"),
+        (h5py.Empty("f4"), "odd.hdf5: a is no array of its own"),
+        (np.float32(3), "odd.hdf5: a is no array of its own"),
+        (np.ones((2, 0), "f4"), r"odd.hdf5: a is \(2, 0\) of float32, not \(frames, dim\)"),
+        (np.full((2, 2), 1e300), "features of a hold NaN or infinite numbers"),
+        (np.ones((2, 3), "f4"), "features of a have 3 columns, those of b 2; give one kind"),
+    ],
+)
+def test_odd_features_are_named(features, tmp_path, value, message):
+    with h5py.File(tmp_path / "odd.hdf5", "w") as file:
+        file["a"], file["b"] = value, np.ones((1, 2), "f4")
+    with pytest.raises(UserError, match=message):
+        part(tmp_path / "odd.hdf5").clips([1, 0])
+
+
 def test_hgrs_arrays(tmp_path):
     np.save(tmp_path / "mp.npy", np.array([[1.0, 2.0], [3.0, 4.0]], "f4"))
     frames = Frames([tmp_path / "mp.npy"], OPTIONS, ["b", "a"])
