@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from pipeline_lib.config.retrieval import Retrieval
 from pipeline_lib.core import files
-from pipeline_lib.core.errors import UserError, one_line
+from pipeline_lib.core.errors import UserError, explain, one_line
 from pipeline_lib.retrieval import texts
 from pipeline_lib.retrieval.frames import Moments
 from pipeline_lib.retrieval.model import HGR
@@ -46,6 +47,13 @@ class Checkpoint:
         """Length of a frame's features."""
         return int(self.state[_FEATURES].shape[1])
 
+    def require(self, columns: int, name: str) -> None:
+        """Features of so many columns are what this network, which is called `name`, was trained with; or else a UserError."""
+        if columns != self.columns:
+            raise UserError(
+                f"the features have {columns} columns, {name} was trained with {self.columns}; give --features as in training"
+            )
+
     def save(self, path: Path) -> None:
         """Write the file; equal content gives equal bytes."""
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.state.items()}
@@ -65,13 +73,16 @@ class Checkpoint:
             with safe_open(path, "pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
                 about, vocabulary = (json.loads(file.metadata()[name]) for name in ("about", "vocabulary"))
-            found = {name: tensors.pop(_MOMENTS + name, None) for name in Moments._fields}
-            moments = None if None in found.values() else Moments(*(value.numpy() for value in found.values()))
+            parts = {name: tensors.pop(_MOMENTS + name, None) for name in Moments._fields}
+            moments = None if None in parts.values() else Moments(*(value.numpy() for value in parts.values()))
+            found = cls(tensors, vocabulary, moments, about)
+            found.options, found.columns  # noqa: B018 (another task's file has none)
         except Exception as error:
+            why = explain(error) if isinstance(error, ValidationError) else error
             raise UserError(
-                one_line(f"{path} is no checkpoint of retrieval.train ({error}); train again, or correct the path")
+                one_line(f"{path} is no checkpoint of retrieval.train ({why}); train again, or correct the path")
             ) from None
-        return cls(tensors, vocabulary, moments, about)
+        return found
 
     def network(self) -> HGR:
         """The network with this state, in evaluation mode."""

@@ -117,6 +117,7 @@ def main(
     with part.frames:
         found = {}
         for name, one in loaded.items():
+            one.require(part.columns, name)
             part.frames.moments = one.moments
             found[name] = part.matrix(similarities(one.network().to(target), part, target, batch))
     shape = next(iter(found.values()))

@@ -85,6 +85,11 @@ class Part:
                 )
             )
 
+    @property
+    def columns(self) -> int:
+        """Length of a frame's features."""
+        return int(self.frames[self.corpus.videos[self.videos[0]]].shape[1])
+
     def clips(self, videos: Sequence[int] | np.ndarray) -> Clips:
         """Frames of some videos, padded to the longest."""
         rows = [self.frames[self.corpus.videos[i]] for i in videos]

@@ -82,11 +82,7 @@ def main(
     frames = Frames(features or [Path("work/s3d.hdf5")], options, names.read(rows) if rows else None)
     with frames:
         part = Part(found, encoded, frames, found.classes(), split.name)
-        if (columns := part.clips(part.videos[:1]).frames.shape[2]) != loaded.columns:
-            raise UserError(
-                f"the features have {columns} columns, {checkpoint} was trained with {loaded.columns}; give --features as in"
-                " training"
-            )
+        loaded.require(part.columns, str(checkpoint))
         listed = best(loaded, part, sentence, graph, top, device.choose(where))
     shown = Table(title=query, title_justify="left")
     for head in ("", "similarity", "video", "seconds", "captions"):

@@ -53,7 +53,7 @@ class Mining:
         relevance: Matrix | None = None,
     ) -> None:
         self.train, self.val, self.options, self.where = train, val, options, where
-        sizes = [part.clips(part.videos[:1]).frames.shape[2] for part in (train, val)]
+        sizes = train.columns, val.columns
         if sizes[0] != sizes[1]:
             raise UserError(
                 f"features of train have {sizes[0]} columns, of val {sizes[1]}; give the same kind for both"

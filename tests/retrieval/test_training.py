@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from pipeline_lib.config.retrieval import Retrieval
 from pipeline_lib.core import device
@@ -170,8 +171,16 @@ def test_comparison_and_search(world, capsys):
     with h5py.File(world / "features.hdf5", locking=False) as file, h5py.File(world / "wide.hdf5", "w") as wide:
         for name in file:
             wide[name] = np.tile(file[name][()], 2)
-    with pytest.raises(UserError, match=r"the features have \d+ columns, .* was trained with \d+; give --features"):
+    with pytest.raises(
+        UserError, match=r"the features have 24 columns, .*ranp.safetensors was trained with 12; give --f"
+    ):
         search.main("The tower BURNS!", **{**arguments, "features": [world / "wide.hdf5"]})
+    with pytest.raises(
+        UserError, match="the features have 24 columns, contrastive was trained with 12; give --features"
+    ):
+        compare.main(
+            paths, world / "test.json", world / "graphs.json", [world / "wide.hdf5"], world / "wide.json", where="cpu"
+        )
 
 
 def test_features_of_another_kind_are_named(world):
@@ -189,4 +198,8 @@ def test_features_of_another_kind_are_named(world):
 def test_a_foreign_checkpoint_is_named(tmp_path):
     (tmp_path / "x.safetensors").write_bytes(b"no")
     with pytest.raises(UserError, match="is no checkpoint of retrieval"):
+        Checkpoint.load(tmp_path / "x.safetensors")
+    about = {"about": json.dumps({"options": {"data": {"no_such_key": 1}}}), "vocabulary": "{}"}
+    save_file({"weight": torch.zeros(2)}, tmp_path / "x.safetensors", metadata=about)
+    with pytest.raises(UserError, match=r"is no checkpoint of retrieval.*no_such_key.*train again"):
         Checkpoint.load(tmp_path / "x.safetensors")
