@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -35,7 +36,7 @@ def wrong(path: Path, line: int, what: str, expected: str) -> UserError:
 
 
 def text(path: Path, expected: str = "") -> str:
-    """The text of a file; a missing or undecodable one is a UserError that names it.
+    """The text of a file, without a byte order mark; a missing or undecodable one is a UserError that names it.
 
     Args:
         expected: what a file that is named alone should hold; by default it is one of a dataset's folder.
@@ -43,7 +44,7 @@ def text(path: Path, expected: str = "") -> str:
     path = Path(path)
     fix = "correct the path" if expected else "give the folder that holds the dataset's annotation files"
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; {fix}") from None
     except NotADirectoryError:
@@ -71,22 +72,36 @@ def checked(model: type[Entry], value: Any, path: Path, line: int, expected: str
         raise wrong(path, line, explain(error, place) if isinstance(value, dict) else "no object", expected) from None
 
 
-def parsed(content: str, path: Path, line: int, expected: str) -> Any:
-    """The value of a JSON text that starts at `line` of a file."""
+def parsed(content: str, path: Path, line: int, expected: str, once: bool = False) -> Any:
+    """The value of a JSON text that starts at `line` of a file.
+
+    Args:
+        once: a name may not stand twice in an object. Otherwise the last of its values counts, as with json.
+    """
     try:
-        return json.loads(content)
+        return json.loads(content, object_pairs_hook=_once if once else None)
     except json.JSONDecodeError as error:
         where = f"not valid JSON, {error.msg} at column {error.colno}"
         raise wrong(path, line + error.lineno - 1, where, expected) from None
+    except ValueError as error:  # a name twice, or an integer of thousands of digits
+        raise wrong(path, line, str(error).partition(";")[0], expected) from None
     except RecursionError:
         raise wrong(path, line, "brackets too deep", expected) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"{name!r} stands twice in one object")
+    return found
 
 
 def grouped(path: Path, model: type[Entry], expected: str) -> Iterator[tuple[str, Entry]]:
     """(video id, entry) of a file {video_id: entry}, in its order."""
     content = text(path)
     expected = f"{{video id: {expected}}}"
-    videos = parsed(content, path, 1, expected)
+    videos = parsed(content, path, 1, expected, once=True)
     if not isinstance(videos, dict):
         raise wrong(path, 1, "no object", expected)
     for video_id, entry in videos.items():

@@ -109,6 +109,14 @@ def test_tacos_frames_become_seconds(tmp_path: Path) -> None:
             "line 2: video b: 1 timestamps for 0 sentences; expected",
         ),
         (
+            '{"a": {"timestamps": [], "sentences": [], "fps": 1, "num_frames": 1}, "b": {}, "a": {}}',
+            "line 1: 'a' stands twice in one object; expected {video id",
+        ),
+        (
+            '{"a": {"num_frames": ' + "1" * 5000 + "}}",
+            "line 1: Exceeds the limit (4300 digits) for integer string conversion",
+        ),
+        (
             '{"a": {"timestamps": [[1, NaN]], "sentences": ["x"], "fps": 1, "num_frames": 9}}',
             "line 1: video a: timestamps.0.1 = nan: Input should be a finite number",
         ),
@@ -119,6 +127,14 @@ def test_malformed_json_is_named(tmp_path: Path, content: str, message: str) -> 
     with pytest.raises(UserError) as caught:
         datasets.read(Dataset.TACOS, tmp_path, "test")
     assert str(caught.value).startswith(f"{tmp_path / 'test.json'} {message}")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    folder = charades_sta(tmp_path, "V1 0 1##a\n", LENGTHS)
+    plain = datasets.read(Dataset.CHARADES_STA, folder, "train")
+    for path in folder.iterdir():
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert datasets.read(Dataset.CHARADES_STA, folder, "train") == plain
 
 
 def query(**changes: Any) -> str:
