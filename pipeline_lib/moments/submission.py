@@ -120,10 +120,10 @@ def finish(
 ) -> np.ndarray:
     """Windows of one query as a network gives them → as they are handed in, (k, 3) best first.
 
-    They are sorted by score (stable), rounded to 4 decimals, cut to [0, longest], rounded to whole clips (then cut again: `longest`
-    may be none) and, if wanted, thinned out. MESM does so (utils/post_processing.py, its max_ts_val is `longest`: 1000 s for
-    TACoS, otherwise 150), in float32, which decides ties between two clips here too; what comes out here has 4 decimals and not
-    float32's tail.
+    They are sorted by score (stable), rounded to 4 decimals, cut to [0, longest], rounded to whole clips (then cut again:
+    `longest` may be none) and, if wanted, thinned out. MESM does so (utils/post_processing.py, its max_ts_val is `longest`:
+    1000 s for TACoS, otherwise 150), in float32, which decides ties between two clips here too; what comes out here has 4
+    decimals and not float32's tail.
 
     Args:
         windows: (k, 3) start and end in seconds, score; in any order.
