@@ -77,6 +77,10 @@ def read(dataset: Dataset, path: Path, *, proxy: Proxy | None = None, sentences:
         if caption.caption_id in seen:
             raise UserError(f"{path}: {caption.caption_id!r} stands there twice; captions need ids of their own")
         seen.add(caption.caption_id)
+        try:
+            f"{caption.caption_id}{caption.video_id}{caption.text}".encode()
+        except UnicodeEncodeError:  # JSON can spell them, \ud83d alone
+            raise UserError(f"{path}: {caption.caption_id!r} holds half of a character; write it as UTF-8") from None
     return found
 
 

@@ -4,6 +4,7 @@ The files epic100_train.json, msrvtt_train.json and their like (aranciokov/ranp)
 for EPIC-Kitchens `<clip>`. Sentences stand in another file, ref_captions.json: {video: [sentence]}.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from pipeline_lib.annotations import reading
 from pipeline_lib.core.errors import UserError, one_line
 from pipeline_lib.retrieval import labels
 from pipeline_lib.retrieval.annotations import Caption, Dataset
+
+log = logging.getLogger(__name__)
 
 _EXPECTED = '{"database": {caption id: {"annotations": [{"verb_class": …, "noun_classes": […]}]}}}'
 _SENTENCES = "ref_captions.json, {video: [sentence, …]}"
@@ -40,7 +43,22 @@ def read(path: Path, dataset: Dataset, sentences: Path | None = None) -> list[Ca
                 f"{len(left)} videos of {sentences} have no classes in {path}: {', '.join(left[:3])}; give files of one split"
             )
         )
+    if texts is not None:
+        _report(texts, {name: {number for number, _ in found} for name, found in by_video.items()}, path)
     return [caption for found in by_video.values() for _, caption in sorted(found, key=lambda item: item[0])]
+
+
+def _report(texts: Mapping[str, list[str]], known: Mapping[str, set[int]], path: Path) -> None:
+    """Name the sentences that no entry of the classes belongs to."""
+    left = [
+        f"{name}_{number}"
+        for name, own in texts.items()
+        for number, text in enumerate(own)
+        if text and number not in known[name]
+    ]
+    if left:
+        first = ", ".join(left[:3])
+        log.warning(one_line(f"{path}: {len(left)} sentences have no classes, so they are left out: {first}"))
 
 
 def video_name(name: str) -> str:

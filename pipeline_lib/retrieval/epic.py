@@ -80,4 +80,4 @@ def unique_sentences(clips: Sequence[Caption]) -> list[Caption]:
 
 
 def _action(clip: Caption) -> tuple[object, object]:
-    return clip.verbs[0], clip.nouns[:1]
+    return clip.verbs[:1], clip.nouns[:1]

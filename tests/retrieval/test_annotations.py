@@ -86,6 +86,11 @@ def test_epic_sentences_have_the_classes_of_the_clip_they_name_and_their_own_tex
         epic.read_sentences(csv(tmp_path, "narration_id,narration\nP99,x\n", "sentences.csv"), clips)
 
 
+def test_unique_sentences_of_clips_without_verbs():
+    clips = [Caption("a", "a", "one", (), (1,)), Caption("b", "b", "one", (), (2,))]
+    assert [one.caption_id for one in epic.unique_sentences(clips)] == ["a", "b"]
+
+
 def test_unique_sentences_and_then_actions_without_one(tmp_path):
     clips = annotations.read(Dataset.EPIC100, csv(tmp_path, CLIPS))
     assert [one.caption_id for one in epic.unique_sentences(clips)] == [
@@ -135,6 +140,14 @@ def test_sentences_of_a_database(tmp_path):
         annotations.read(Dataset.MSRVTT, path, sentences=tmp_path / "ref_captions.json")
 
 
+def test_sentences_without_classes_are_named(tmp_path, caplog):
+    path = database(tmp_path, **{f"video1_{i}": {"verb_class": [1], "noun_classes": [i]} for i in (0, 2)})
+    (tmp_path / "ref_captions.json").write_text(json.dumps({"video1": ["a", "b", "c", "d"]}))
+    found = annotations.read(Dataset.MSRVTT, path, sentences=tmp_path / "ref_captions.json")
+    assert [one.text for one in found] == ["a", "c"]
+    assert "2 sentences have no classes, so they are left out: video1_1, video1_3" in caplog.text
+
+
 def test_charades_has_a_key_of_sentences_per_caption(tmp_path):
     path = database(tmp_path, **{f"A_B_{i}": {"verb_class": [1], "noun_classes": [i]} for i in range(2)})
     (tmp_path / "ref_captions.json").write_text(json.dumps({"A_B_1": ["second"], "A_B_0": ["first"]}))
@@ -153,6 +166,10 @@ def test_epic_in_a_database_has_a_caption_per_clip(tmp_path):
         ({"video1": {"verb_class": [1], "noun_classes": [1]}}, "caption 'video1' is not <video>_<number>"),
         ({"video1_0": {"verb_class": [1]}}, "caption 'video1_0' has no noun_classes"),
         ({"video1_0": 7}, "caption 'video1_0' has no verb_class"),
+        (
+            {"video1_0": {"verb_class": [1], "noun_classes": [1], "sentence": "\ud83d"}},
+            "'video1_0' holds half of a character",
+        ),
         (
             {"video1_0": {"verb_class": "run", "noun_classes": [1]}},
             "verb_class of caption 'video1_0': 'run' is a string",
