@@ -108,7 +108,7 @@ def _dataset(file: h5py.File, key: str | None, path: Path) -> h5py.Dataset:
     names = (
         [key]
         if key
-        else [name for name in KEYS if name in own]
+        else [name for name in KEYS if name in own][:1]
         or [name for name, one in own.items() if one.ndim == 2 and name != "pairs"]
     )
     if len(names) != 1 or names[0] not in own:
@@ -117,7 +117,7 @@ def _dataset(file: h5py.File, key: str | None, path: Path) -> h5py.Dataset:
             one_line(f"{path} has no {wanted}, only {', '.join(sorted(own)) or 'none at all'}; name one of them")
         )
     dataset = own[names[0]]
-    if dataset.external or dataset.is_virtual:
+    if dataset.external or dataset.is_virtual or dataset.file.filename != file.filename:
         raise UserError(f"{path}: {names[0]} lies in other files; copy it into one")
     return dataset
 
@@ -126,7 +126,9 @@ def _strings(file: h5py.File, name: str) -> list[str] | None:
     stored = file.get(name)
     if not isinstance(stored, h5py.Dataset) or stored.external or stored.is_virtual:
         return None
-    return [one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in stored[()].tolist()]
+    return [
+        one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in np.ravel(stored[()]).tolist()
+    ]
 
 
 def _within(pairs: np.ndarray, shape: tuple[int, ...]) -> bool:

@@ -87,7 +87,7 @@ def measure(
         UserError: the shapes differ or are empty, a score is NaN, or a relevance is negative or not finite.
     """
     count, _ = _shape(similarity, relevance)
-    if threshold <= 0:
+    if not threshold > 0:  # nor NaN
         raise UserError(f"threshold {threshold:g} would take irrelevant items as relevant; give one above 0")
     of_query = None if positives is None else _by_query(positives, count)
     discount = 1 / np.log2(np.arange(relevance.shape[1]) + 2.0)

@@ -156,6 +156,12 @@ def test_what_cannot_be_measured_is_named(similarity, relevance, message):
         metrics.measure(similarity, relevance)
 
 
+@pytest.mark.parametrize("threshold", [0, -1, math.nan])
+def test_a_threshold_that_takes_irrelevant_items_is_refused(threshold):
+    with pytest.raises(UserError, match="would take irrelevant items as relevant; give one above 0"):
+        metrics.measure(np.zeros((1, 2)), np.ones((1, 2)), threshold=threshold)
+
+
 def runs(similarity, relevance, scale=1):
     """Judgements and scores as the libraries take them; queries without relevant items are left out, as they do."""
     judged, scored = {}, {}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.retrieval import iou, matrices, relevance, sides
 from pipeline_lib.retrieval.annotations import Caption, Dataset, Proxy
+from pipeline_lib.retrieval.names import read as read_names
 
 CLIPS = [
     Caption("a", "a", "take plate", (0,), (2,)),
@@ -185,6 +186,28 @@ class Harmful:
         return (Path.touch, (Path("executed"),))
 
 
+def test_the_first_of_the_known_keys_is_read(tmp_path):
+    with h5py.File(tmp_path / "both.hdf5", "w") as file:
+        file["similarity"], file["rel_mat"] = np.zeros((2, 2)), np.ones((2, 2))
+    assert matrices.read(tmp_path / "both.hdf5").values.tolist() == [[1, 1], [1, 1]]
+    assert matrices.read(tmp_path / "both.hdf5", "similarity").values.tolist() == [[0, 0], [0, 0]]
+
+
+def test_lists_of_names(tmp_path):
+    np.save(tmp_path / "names.npy", np.array([b"a", "é".encode()]))
+    assert read_names(tmp_path / "names.npy") == ["a", "é"]
+    assert read_names(names(tmp_path, "a\n\nb\n")) == ["a", "b"]
+    np.save(tmp_path / "latin.npy", np.array([b"\xe9"]))
+    for path, message in (
+        (names(tmp_path, "a\nb\nb\na\nb"), "names 'b' twice; names must be unique"),
+        (tmp_path / "latin.npy", "save the names as text, a line each"),
+        (tmp_path / "latin.npy" / "x.txt", "does not exist or is no file"),
+        (tmp_path, "does not exist or is no file"),
+    ):
+        with pytest.raises(UserError, match=message):
+            read_names(path)
+
+
 def test_matrices_that_cannot_be_read_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "harmful.pkl").write_bytes(pickle.dumps(Harmful()))
@@ -197,6 +220,8 @@ def test_matrices_that_cannot_be_read_are_named(tmp_path, monkeypatch):
     (tmp_path / "text.csv").write_text("1,2")
     with h5py.File(tmp_path / "other.hdf5", "w") as file:
         file["a"], file["b"] = np.zeros((1, 1)), np.zeros((1, 1))
+    with h5py.File(tmp_path / "link.hdf5", "w") as file:
+        file["rel_mat"] = h5py.ExternalLink(str(tmp_path / "other.hdf5"), "/a")
     for name, message in (
         ("harmful.pkl", "which is not data; nothing was executed"),
         ("objects.npy", "it holds pickled objects"),
@@ -207,6 +232,7 @@ def test_matrices_that_cannot_be_read_are_named(tmp_path, monkeypatch):
         ("broken.npy", "can't be read as a matrix"),
         ("text.csv", "matrices are read from .npy, .pkl and .hdf5"),
         ("other.hdf5", "has no dataset rel_mat or similarity, only a, b"),
+        ("link.hdf5", "rel_mat lies in other files; copy it into one"),
         ("absent.npy", "does not exist"),
     ):
         with pytest.raises(UserError, match=message) as caught:
