@@ -1,6 +1,7 @@
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,19 @@ def test_file_appears_whole_or_not_at_all(tmp_path):
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
+
+
+def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end(tmp_path, monkeypatch):
+    """Else a power cut could leave an empty file under the final name, or none that a ledger already names."""
+    done = []
+    fsync, replace = os.fsync, os.replace
+    handles = Path("/proc/self/fd")
+    monkeypatch.setattr(os, "fsync", lambda handle: (done.append((handles / str(handle)).readlink()), fsync(handle)))
+    monkeypatch.setattr(os, "replace", lambda old, new: (done.append("rename"), replace(old, new)))
+    files.write_text(tmp_path / "a.txt", "whole")
+    written, *rest = done
+    assert written.parent == tmp_path and written.name.endswith(f"-a.txt{files.PARTIAL}")
+    assert rest == ["rename", tmp_path]
 
 
 def test_what_safetensors_writes_can_be_read_by_others(tmp_path):

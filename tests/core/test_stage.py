@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,16 @@ def test_full_disk_stops_and_a_rerun_completes(tmp_path):
     assert not stage.out.exists() and not list(stage.work.rglob(f"*{files.PARTIAL}"))
     stage.run()
     assert stage.made == ["b"]
+
+
+def test_a_line_that_did_not_fit_stops_and_a_rerun_completes(tmp_path, monkeypatch):
+    stage = Stage(tmp_path, {"a": "one", "b": "two"})
+    write = os.write
+    with monkeypatch.context() as nearly_full, pytest.raises(StopStage, match="no space left"):
+        nearly_full.setattr(os, "write", lambda handle, line: write(handle, line[:20] if b'"b"' in line else line))
+        stage.run()
+    assert not stage.out.exists()
+    assert {key: row.rows for key, row in stage.run().items()} == {"a": 3, "b": 3} and stage.made == ["b"]
 
 
 def test_source_and_gate_ledgers_decide_what_is_worked_on(tmp_path):
