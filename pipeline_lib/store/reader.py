@@ -55,7 +55,7 @@ class FeatureFile(MergedFile):
             return
         self.ids = [name.decode() for name in file["ids"][()].tolist()]
         offsets = file["offsets"][()].tolist()
-        whole = _place(file["features"])
+        whole = _place(file["features"], file)
         if len(offsets) != len(self.ids) + 1 or whole.address is None or offsets[-1] != whole.shape[0]:
             raise UserError(f"{self.path}: ids, offsets and features do not fit together; merge it again")
         for name, first, last in zip(self.ids, offsets[:-1], offsets[1:], strict=True):
@@ -67,7 +67,7 @@ class FeatureFile(MergedFile):
             self._file  # noqa: B018 (opens it, in a new process)
         place = self._places.get(video_id)
         if place is None:
-            place = self._places[video_id] = _place(self._at(video_id))
+            place = self._places[video_id] = _place(self._at(video_id), self._file)
         return place
 
     def kind(self, video_id: str) -> tuple[np.dtype, tuple[int, ...]]:
@@ -124,8 +124,9 @@ class ObjectFile(MergedFile):
         return {part: np.asarray(group[part][()]) for part in parts}
 
 
-def _place(dataset: h5py.Dataset) -> _Place:
+def _place(dataset: h5py.Dataset, file: h5py.File) -> _Place:
     shape = dataset.shape if dataset.ndim > 1 else (1, *dataset.shape)  # (dim,), as npy2hdf5 leaves a video of one row
-    plain = dataset.chunks is None and dataset.id.get_create_plist().get_external_count() == 0
+    own = dataset.file.filename == file.filename  # not behind a link to another one
+    plain = own and dataset.chunks is None and dataset.id.get_create_plist().get_external_count() == 0
     width = dataset.dtype.itemsize * int(np.prod(shape[1:]))
     return _Place(dataset.dtype, shape, dataset.id.get_offset() if plain else None, width)

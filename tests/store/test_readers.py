@@ -62,6 +62,16 @@ def test_a_file_reads_alike_in_both_layouts(stores: list[Path]) -> None:
         store.rows("b")
 
 
+def test_a_link_to_another_file_gives_that_file_s_rows(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "one.hdf5", "w") as file:
+        file["padding"], file["a"] = np.arange(1000.0), np.full((3, 2), 7.0)
+    with h5py.File(tmp_path / "linked.hdf5", "w") as file:
+        file.attrs.update({"spec": "{}", "step": 1.0, "start": 0.0})
+        file["0"], file["a"] = np.zeros((5000, 2)), h5py.ExternalLink("one.hdf5", "/a")
+    with FeatureFile(tmp_path / "linked.hdf5") as store:
+        assert store.rows("a").tolist() == [[7, 7]] * 3
+
+
 def test_files_side_by_side_as_mesm_s_loader_joins_them(stores: list[Path]) -> None:
     with Features(stores, normalise=True) as features:
         assert features.ids == ["a.avi", "c_1", "features"] and "b" not in features
