@@ -55,9 +55,16 @@ class Query:
         return float(self.ious[0]) if len(self.ious) else 0.0
 
     @property
+    def right(self) -> np.ndarray:
+        """Which windows that count are right; the first as R1 says, whose IoU may have another last digit."""
+        found = self.ious >= HIT
+        found[:1] = self.hits[0]
+        return found
+
+    @property
     def later(self) -> int | None:
         """The rank, from 1, of the first window that is right where the first one isn't; None if there is none."""
-        right = np.flatnonzero(self.ious >= HIT)
+        right = np.flatnonzero(self.right)
         return None if self.hits[0] or not len(right) else int(right[0]) + 1
 
 
@@ -126,14 +133,15 @@ def _bucket(query: Query) -> str:
 
 def _window(rank: int, row: Sequence[float], query: Query) -> View:
     start, end, score = row
-    iou = float(query.ious[rank]) if rank < len(query.ious) else 0.0
+    counts = rank < len(query.ious)
+    iou = float(query.ious[rank]) if counts else 0.0
     return {
         "rank": rank + 1,
         "start": start,
         "end": end,
         "score": f"{score:.3g}",
         "iou": f"{iou:.2f}",
-        "mark": "correct" if iou >= HIT else "wrong",
+        "mark": "correct" if counts and query.right[rank] else "wrong",
     }
 
 

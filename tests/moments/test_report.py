@@ -43,6 +43,18 @@ def test_what_queries_score(tmp_path: Path) -> None:
     assert queries[1].precision == pytest.approx(1) and queries[2].precision == pytest.approx(0.25)
 
 
+def test_the_first_window_is_right_where_r1_says_so() -> None:
+    # Halves of a moment: IoU is 0.5, the last digit aside, which R1 computes in its own way.
+    for gold, window, hit in (((12.6, 28.4), (20.5, 28.4), False), ((12.0, 35.6), (12.0, 23.8), True)):
+        moment = Moment("v", 1, "a", (gold,), 40.0, "val")
+        result = metrics.measure([Prediction(1, "", "v", np.array([(*window, 0.9)]))], [moment], OPTIONS)
+        assert result.by_range["full"].values["R1@0.5"] == 100 * hit
+        (query,) = report.looked_at(result, [moment], OPTIONS)
+        view = query_view(query, OPTIONS.ranges, 5, str)
+        assert (view["outcome"], view["later"]) == (("hit" if hit else "miss"), None)
+        assert view["windows"][0]["mark"] == ("correct" if hit else "wrong")
+
+
 def test_views(tmp_path: Path) -> None:
     queries = looked_at(tmp_path)
     views = {qid: query_view(query, OPTIONS.ranges, 1, str) for qid, query in queries.items()}
