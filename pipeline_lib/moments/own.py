@@ -73,8 +73,8 @@ def read(paths: Files, split: str, kinds: Collection[str]) -> list[Moment]:
 
 
 def _article(video: _Video, paths: Files, video_id: str) -> list[tuple[str, tuple[Window, ...]]]:
-    """Sentences that tell of an event, with these events in order of time."""
-    by_sentence: dict[int, list[Window]] = {}
+    """Sentences that tell of an event, with these events in order of time; those at one time are one moment."""
+    by_sentence: dict[int, set[Window]] = {}
     for event, sentence in video.event_coreference:
         if not (0 <= event < len(video.events) and 0 <= sentence < len(video.article_sentences)):
             raise UserError(
@@ -82,7 +82,7 @@ def _article(video: _Video, paths: Files, video_id: str) -> list[tuple[str, tupl
                 f"there are {len(video.events)} and {len(video.article_sentences)}; correct the gold labels"
             )
         one = video.events[event]
-        by_sentence.setdefault(sentence, []).append((one.start, one.end))
+        by_sentence.setdefault(sentence, set()).add((one.start, one.end))
     return [(video.article_sentences[place], tuple(sorted(windows))) for place, windows in sorted(by_sentence.items())]
 
 
@@ -91,7 +91,7 @@ def _captions(video: _Video, entry: dict[str, Any]) -> list[tuple[str, tuple[Win
     found = []
     for segment in sorted(entry.get("captions") or [], key=lambda one: one["start"]):
         middle = segment["start"] + segment["duration"] / 2
-        windows = tuple((one.start, one.end) for one in video.events if one.start <= middle < one.end)
+        windows = tuple(sorted({(one.start, one.end) for one in video.events if one.start <= middle < one.end}))
         if windows and any(char.isalnum() for char in segment["text"]):
             found.append((segment["text"], windows))
     return found

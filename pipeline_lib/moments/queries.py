@@ -56,7 +56,11 @@ def check(moments: Sequence[Moment], place: str) -> None:
         if not any(char.isalnum() for char in one.sentence):
             raise UserError(one_line(f"{what} has no word in its sentence {one.sentence!r}; complete or remove it"))
         for start, end in one.windows:
-            if not 0 <= start <= end:
+            if start < 0:
+                raise UserError(
+                    one_line(f"{what}: its moment [{start:g}, {end:g}] starts before the video; correct it")
+                )
+            if start > end:
                 raise UserError(one_line(f"{what}: its moment [{start:g}, {end:g}] ends before it starts; correct it"))
             if start > one.duration or end > one.duration + _TOLERANCE:
                 raise UserError(

@@ -24,6 +24,7 @@ def moment(qid, start=1.0, end=3.0, video="a", sentence="a dog barks", duration=
         ([moment(5, 9.0, 12.0)], r"its moment \[9, 12\] lies past the end of the video \(10 s\)"),
         ([moment(6, 11.0, 11.0)], "lies past the end"),
         ([moment(7, 3.0, 1.0)], "ends before it starts"),
+        ([moment(8, -1.0, 1.0)], r"its moment \[-1, 1\] starts before the video"),
         ([], "has no queries"),
     ],
 )
@@ -98,6 +99,13 @@ def test_own_sentences_tell_of_the_events_they_corefer_with(tmp_path):
     both = own.read(files, "train", ["article", "captions"])
     assert both[:2] == found and both[2:] == [Moment("v1", 5, "A blast.", ((6.0, 9.0),), 12.0, "train")]
     assert [one.query_id for one in own.read(files, "val", ["article"])] == [1]
+
+
+def test_own_events_at_one_time_are_one_moment_and_stand_in_order(tmp_path):
+    events = [{"start": 6.0, "end": 9.0}, {"start": 1.0, "end": 8.0}, {"start": 6.0, "end": 9.0}]
+    labels = {**LABELS["v1"], "events": events, "event_coreference": [[0, 0], [0, 0], [2, 0], [1, 0]]}
+    article, _, blast = own.read(write(tmp_path, labels={"v1": labels}), "train", ["article", "captions"])
+    assert article.windows == blast.windows == ((1.0, 8.0), (6.0, 9.0))
 
 
 def test_own_videos_that_failed_due_diligence_are_left_out(tmp_path):
