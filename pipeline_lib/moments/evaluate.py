@@ -79,6 +79,9 @@ def main(
     paths = named(predictions)
     if out.suffix == ".md":
         raise UserError(f"--out {out} is where the tables go; give a name that ends in .json")
+    for path in (annotations, *predictions, *([durations] if durations else [])):
+        if path.resolve() in (out.resolve(), out.with_suffix(".md").resolve()):
+            raise UserError(f"--out {out} would overwrite {path}, which is read; give another name")
     found = {name: submission.read(path) for name, path in paths.items()}
     kind, gold = by_path.read(annotations, dataset, durations)
     content: dict[str, Any] = {

@@ -80,6 +80,16 @@ def test_the_tables_do_not_take_the_place_of_the_numbers(tmp_path: Path) -> None
         run([predictions(tmp_path, "ours.jsonl", 3)], annotations(tmp_path), tmp_path / "m.md")
 
 
+def test_what_is_read_is_not_overwritten(tmp_path: Path) -> None:
+    found, gold = predictions(tmp_path, "ours.json", 3), annotations(tmp_path)
+    before = found.read_text(), gold.read_text()
+    (tmp_path / "link").symlink_to(tmp_path)
+    for out in (tmp_path / "link/ours.json", gold):
+        with pytest.raises(UserError, match=r"would overwrite .*, which is read; give another name"):
+            run([found], gold, out)
+    assert (found.read_text(), gold.read_text()) == before
+
+
 def test_several_files_are_compared_with_the_first(tmp_path: Path) -> None:
     found = [predictions(tmp_path, "first.jsonl", 5), predictions(tmp_path, "a|b.jsonl", 0)]
     content = run(found, annotations(tmp_path), tmp_path / "m.json", bootstrap=20)
