@@ -100,14 +100,24 @@ def load(path: Path) -> Any:
         raise UserError(f"{path} can't be read as a pickle of plain data: {one_line(error)}") from None
 
 
-def _plain(value: Any) -> Any:
-    """`value` with the arrays in it unwrapped, containers of the same types."""
+def _plain(value: Any, seen: dict[int, tuple[Any, Any]] | None = None) -> Any:
+    """`value` with the arrays in it unwrapped, containers of the same types; shared ones once, or 150 bytes could ask for 10⁹.
+
+    Args:
+        seen: id of a container → itself, so that the id stays its own, and what it became.
+    """
+    seen = {} if seen is None else seen
     if isinstance(value, _Array):
         return value.value
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            value[key] = _plain(inner)
+    if not isinstance(value, dict | list | tuple):
         return value
-    if isinstance(value, list | tuple):
-        return type(value)(_plain(inner) for inner in value)
-    return value
+    if id(value) in seen:
+        return seen[id(value)][1]
+    made = value
+    if isinstance(value, tuple):
+        made = tuple(_plain(inner, seen) for inner in value)
+    seen[id(value)] = value, made
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            value[key] = _plain(inner, seen)
+    return made

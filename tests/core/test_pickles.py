@@ -98,6 +98,21 @@ def test_damaged_and_devious_pickles_are_refused(tmp_path: Path, content: bytes)
     assert callable(Counter.update)
 
 
+def test_what_is_shared_is_looked_at_once(tmp_path: Path) -> None:
+    """Lists of twice the same list, 200 deep: copied one by one they would take for ever."""
+    content: list = [np.ones(2), ({}, np.ones(2))]
+    for _ in range(200):
+        content = [content, content]
+    content.append(content)
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps(content))
+    read = pickles.load(path)
+    assert read[0] is read[1] and read[2] is read
+    while len(read) != 2 or not isinstance(read[0], np.ndarray):
+        read = read[0]
+    assert isinstance(read[0], np.ndarray) and isinstance(read[1][1], np.ndarray)
+
+
 def test_object_arrays_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "bad.pkl"
     path.write_bytes(pickle.dumps(np.array([{}, []], object)))
