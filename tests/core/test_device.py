@@ -1,11 +1,14 @@
 import multiprocessing
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from pipeline_lib.core import device
+from pipeline_lib.core import lease as leases
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.lease import lease
 
@@ -120,6 +123,14 @@ def test_a_race_of_jobs_shares_evenly(tmp_path):
     end.set()
     for one in racers:
         one.join()
+
+
+def test_who_counts_holders_is_alone(tmp_path, monkeypatch):
+    """However long counting takes, no two take what looked free to both."""
+    count = leases._holders
+    monkeypatch.setattr(leases, "_holders", lambda *of: (count(*of), time.sleep(0.01))[0])
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(lambda _: lease(list("abcd"), tmp_path), range(4))) == [0, 1, 2, 3]
 
 
 def test_precisions():
