@@ -17,6 +17,11 @@ SECRETS = [
     "po_token=secret",
     "videoplayback?pot=secret&sig=secret&lsig=secret",
     "via http://user:secret@proxy.example:3128/",
+    "via http://user:p@secret@proxy.example:3128/",
+    "via socks5://secret@proxy.example",
+    repr(".youtube.com\tTRUE\t/\tTRUE\t0\t__Secure-3PSID\tsecret"),
+    repr(".youtube.com\tTRUE\t/\tTRUE\t0\tSID\tsecret"),
+    "{'po_token': ['web+secret']}",
 ]
 
 
@@ -28,7 +33,16 @@ def test_secrets_are_hidden_wherever_text_goes(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["the monkey = 3", "keyframes: 12", "outside=1", "a cookies file", "https://a.b/c?v=1"]
+    "text",
+    [
+        "the monkey = 3",
+        "keyframes: 12",
+        "outside=1",
+        "a cookies file",
+        "https://a.b/c?v=1",
+        "https://a.b/@c",
+        "a://b, c@d",
+    ],
 )
 def test_other_text_stays(text):
     assert redact(text) == text

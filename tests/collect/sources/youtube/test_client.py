@@ -2,6 +2,7 @@ import datetime
 import stat
 
 import pytest
+from yt_dlp import YoutubeDL
 
 from pipeline_lib.collect.limiter import Refused
 from pipeline_lib.collect.sources.youtube import runtime, secrets
@@ -43,6 +44,30 @@ def test_what_is_no_cookie_file(cookie_file, content):
     with pytest.raises(UserError) as error:
         secrets.cookies(str(cookie_file))
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ".youtube.com TRUE / TRUE 0 SID s3cr3t",
+        ".youtube.com\tTRUE\t/\tTRUE\tnever\tSID\ts3cr3t",
+        ".youtube.com\tFALSE\t/\tTRUE\t0\tSID\ts3cr3t",
+        "#HttpOnly_.youtube.com\tTRUE\t/\tTRUE\t0\tSID\ts3c\tr3t",
+        f".youtube.com\tTRUE\t/\tTRUE\t{'9' * 400}\tSID\ts3cr3t",
+    ],
+)
+def test_no_line_of_a_cookie_file_is_shown(cookie_file, caplog, capfd, line):
+    cookie_file.write_text(f"{COOKIES}{line}\n#HttpOnly_.youtube.com\tTRUE\t/\tTRUE\t0\tHSID\tsecret\n")
+    with caplog.at_level("DEBUG"):
+        jar = YoutubeDL({"cookiefile": secrets.cookies(str(cookie_file)), "quiet": True}).cookiejar
+    assert {one.name for one in jar} == {"SID", "HSID"} and {one.value for one in jar} == {"secret"}
+    shown = caplog.text + "".join(capfd.readouterr())
+    assert "lines 3 are no cookies" in shown and "r3t" not in shown
+
+
+def test_a_cookie_file_without_its_first_line(cookie_file):
+    cookie_file.write_text(COOKIES.partition("\n")[2])
+    assert secrets.cookies(str(cookie_file)).read() == COOKIES
 
 
 def test_a_missing_cookie_file(tmp_path):
