@@ -68,6 +68,8 @@ def test_search_stop_retry(running):
     assert set(reasons(project, "videos").values()) == {None}
     assert set(files.read_json(project.folder / TARGETS[0])) == {GOOD, PRIVATE, BUSY}
 
+    shown = project.run("-n", "-p", "results/dataset_report.html", "results/coref_eval.json").stdout
+    assert "pipeline_lib.report.dataset" in shown and "pipeline_lib.coref.evaluate" in shown and COOKIES not in shown
     for path in project.folder.rglob("*"):
         if path.is_file() and path.suffix != ".mp4":
             content = path.read_bytes()

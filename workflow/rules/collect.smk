@@ -21,7 +21,7 @@ rule search:
         "../../envs/data.yaml"
     params:
         code=fingerprint("pipeline_lib.collect.search"),
-        options=search_options(),
+        options=section("source"),
         state=source_state(),
         seed=config["seed"],
     shell:
@@ -58,7 +58,7 @@ rule annotations:
         "../../envs/data.yaml"
     params:
         code=fingerprint("pipeline_lib.collect.annotations"),
-        options=search_options(),
+        options=section("source"),
         state=source_state(),
         seed=config["seed"],
     shell:

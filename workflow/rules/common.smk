@@ -11,6 +11,9 @@ from pipeline_lib.coref import factors
 
 remember(Path(".snakemake/fingerprints.json"))  # parsing every module takes a tenth of planning
 WORK = config["paths"]["work"]
+if config["source"]["youtube"]["cookies"]:  # no job, log or result shall name the file: jobs find it in the environment
+    os.environ["YOUTUBE_COOKIES"] = os.path.abspath(config["source"]["youtube"]["cookies"])
+    config["source"]["youtube"]["cookies"] = None
 COREF = Coref.model_validate(config["coref"])
 ONLY_MEASURED = ("bootstrap", "baselines", "clip_temperature", "mil_nce_temperature", "mil_nce_dictionary")
 FEATURES = dict.fromkeys(["s3d", *config["coref"]["features"], *config["features"]["also"]])
@@ -50,19 +53,7 @@ def fetch_options():
     if config["source"]["kind"] != "youtube":
         kept = {**kept, "youtube": {}}
     kept["demo"] = {key: value for key, value in kept["demo"].items() if key not in ("train", "val", "test")}
-    return literal(json.dumps(without_cookies(kept)))
-
-
-def search_options():
-    """The source's section for the search, with nothing in it that shall not stand in a log."""
-    return literal(json.dumps(without_cookies(config["source"])))
-
-
-def without_cookies(source):
-    """The source's section without the path of the cookie file: jobs find it in the environment."""
-    if path := source["youtube"].get("cookies"):
-        os.environ.update(YOUTUBE_COOKIES=os.path.abspath(path))
-    return {**source, "youtube": {**source["youtube"], "cookies": None}}
+    return literal(json.dumps(kept))
 
 
 @functools.cache
