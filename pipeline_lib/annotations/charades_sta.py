@@ -17,13 +17,13 @@ from pipeline_lib.annotations.moment import Moment
 log = logging.getLogger(__name__)
 
 SPLITS = {"train": "charades_sta_train.txt", "test": "charades_sta_test.txt"}
-_DURATIONS = {"train": "Charades_v1_train.csv", "test": "Charades_v1_test.csv"}
+DURATIONS = {"train": "Charades_v1_train.csv", "test": "Charades_v1_test.csv"}
 _EXPECTED = "VIDEO start end##sentence, with start and end in seconds"
 
 
 def read(folder: Path, split: str) -> list[Moment]:
     """The sentences of a split, in the order of the file."""
-    return read_file(folder / SPLITS[split], folder / _DURATIONS[split], split)
+    return read_file(folder / SPLITS[split], folder / DURATIONS[split], split)
 
 
 def read_file(path: Path, durations_csv: Path | None, split: str) -> list[Moment]:
@@ -55,7 +55,7 @@ def read_file(path: Path, durations_csv: Path | None, split: str) -> list[Moment
 def durations_beside(path: Path) -> Path | None:
     """The CSV of durations in the folder of a file of sentences, as Charades names it; None if there is none."""
     split = next((split for split in SPLITS if split in path.stem), None)
-    beside = path.with_name(_DURATIONS[split]) if split else None
+    beside = path.with_name(DURATIONS[split]) if split else None
     return beside if beside is not None and beside.exists() else None
 
 

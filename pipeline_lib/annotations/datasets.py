@@ -34,6 +34,12 @@ def splits(dataset: Dataset) -> dict[str, str]:
     return _READERS[dataset][0]
 
 
+def files(dataset: Dataset, folder: Path, split: str) -> list[Path]:
+    """What a split is read from; nothing if the dataset has no such split."""
+    durations = charades_sta.DURATIONS if dataset == Dataset.CHARADES_STA else {}
+    return [Path(folder, names[split]) for names in (splits(dataset), durations) if split in names]
+
+
 def read(dataset: Dataset, folder: Path, split: str) -> list[Moment]:
     """The moments of a split, in the order of its file.
 

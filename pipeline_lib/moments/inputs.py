@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple
 import torch
 import typer
 
+from pipeline_lib.annotations import datasets
 from pipeline_lib.annotations.datasets import Dataset
 from pipeline_lib.config.moments import Moments
 from pipeline_lib.core.errors import UserError
@@ -69,11 +70,8 @@ class Files(NamedTuple):
         """Those that training tells apart by their content: annotations, captions, the vocabulary."""
         if options.dataset == "own":
             return [*(self.own or ()), *self._vocabulary()]
-        folder = Path(options.annotations or "")
-        from pipeline_lib.annotations import datasets
-
-        names = datasets.splits(Dataset(options.dataset))
-        return [*(folder / names[split] for split in splits if split in names), *self._vocabulary()]
+        folder, dataset = Path(options.annotations or ""), Dataset(options.dataset)
+        return [*(path for split in splits for path in datasets.files(dataset, folder, split)), *self._vocabulary()]
 
     def large(self) -> list[Path]:
         """Those that it tells apart by size and time."""

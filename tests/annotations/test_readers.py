@@ -31,6 +31,13 @@ def test_charades_sta_is_corrected_and_numbered_by_line(tmp_path: Path) -> None:
     ]
 
 
+def test_files_of_a_split(tmp_path: Path) -> None:
+    charades_sta(tmp_path, "", "")
+    assert datasets.files(Dataset.CHARADES_STA, tmp_path, "train") == sorted(tmp_path.iterdir(), reverse=True)
+    assert datasets.files(Dataset.TACOS, tmp_path, "val") == [tmp_path / "val.json"]
+    assert datasets.files(Dataset.CHARADES_STA, tmp_path, "val") == []
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -78,6 +78,12 @@ def section(folder: Path, **training: object) -> dict:
     }
 
 
+def test_other_durations_are_other_annotations(folder):
+    options = Moments.model_validate(section(folder))
+    names = {path.name for path in Files.of(options).small(options, ["train", "test"])}
+    assert names == {path.name for path in folder.iterdir()} - {"features.hdf5", "vectors.txt"}
+
+
 def trained(folder: Path, out: Path, **training: object) -> Path:
     out.mkdir(exist_ok=True)
     checkpoint = out / "mesm.safetensors"

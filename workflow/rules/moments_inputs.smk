@@ -27,8 +27,8 @@ def moments_annotations(*splits):
     """Annotation files of splits of a published dataset, so that other ones train or measure again."""
     if OWN_MOMENTS:
         return []
-    names = datasets.splits(datasets.Dataset(MOMENTS["dataset"]))
-    return [str(Path(MOMENTS["annotations"], names[split])) for split in splits if split in names]
+    dataset, folder = datasets.Dataset(MOMENTS["dataset"]), Path(MOMENTS["annotations"])
+    return [str(path) for split in dict.fromkeys(splits) for path in datasets.files(dataset, folder, split)]
 
 
 def moments_options():
