@@ -12,7 +12,10 @@ _DIGITS = 6
 
 
 def entry(inputs: Inputs, split: str, item: Item, scores: Scores) -> dict[str, Any]:
-    """One video: seconds throughout, boxes x1 y1 x2 y2 in pixels of the video; matrices are clips × sentences."""
+    """One video: seconds throughout, boxes x1 y1 x2 y2 in pixels of the video; matrices are clips × sentences.
+
+    Scores are written in full: rounded, one that is close to the threshold would come to lie on its other side.
+    """
     assert scores.by_object is not None
     return {
         "video_id": item.video_id,
@@ -27,7 +30,7 @@ def entry(inputs: Inputs, split: str, item: Item, scores: Scores) -> dict[str, A
         ],
         "missed": item.missed,
         "gold": item.labels.astype(int).tolist(),
-        "scores": {kind: _rounded(values) for kind, values in scores.by_kind.items()},
+        "scores": {kind: values.tolist() for kind, values in scores.by_kind.items()},
         "object_scores": [
             _rounded(values[:, : len(chosen)]) for values, chosen in zip(scores.by_object, item.chosen, strict=True)
         ],

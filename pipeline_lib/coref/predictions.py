@@ -1,16 +1,16 @@
 """predictions.json → checked scores of every clip with every sentence, and what is right and wrong in them.
 
-    {"task", "notes", "system", "protocols": {"without_proposals" | "with_proposals": {"threshold", "videos": [
+    {"task", "notes", "system", "protocols": {"without_proposals" | "with_proposals": {"threshold", "similarity", "videos": [
         {"video_id", "split", "title", "duration", "sentences": [text], "events": [{"start", "end", "type"}],
          "clips": [{"start", "end", "objects": [{"time", "box": [x1, y1, x2, y2], "label", "score"}]}],
          "missed": number, "gold": [[0 | 1]], "scores": {"combined" | "global" | "regional": [[number]]},
          "object_scores": [[[number]]]}]}}}
 
-`missed` counts gold pairs that are in no matrix, because no clip stands for their event; it may be left out.
+`similarity` is the kind of score that the threshold is compared with; combined, if it is left out. `missed` counts gold pairs
+that are in no matrix, because no clip stands for their event; it may be left out.
 Times are seconds, boxes pixels of the video; matrices are clips × sentences, object scores clips × sentences × objects.
 """
 
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -24,6 +24,7 @@ from pipeline_lib.core.errors import UserError, one_line
 CORRECT, FALSE_POSITIVE, FALSE_NEGATIVE, NEGATIVE = "correct", "false_positives", "false_negatives", "negative"
 ERRORS = (FALSE_POSITIVE, FALSE_NEGATIVE)
 
+Similarity = Literal["combined", "global", "regional"]
 Seconds = Annotated[float, Field(ge=0)]
 
 
@@ -109,22 +110,24 @@ class Video(_Part):
             raise ValueError(f"object_scores has {len(self.object_scores)} rows for {len(self.clips)} clips")
         return self
 
-    @cached_property
-    def combined(self) -> np.ndarray:
-        """(clips, sentences), the scores that the threshold is compared with."""
-        return np.array(self.scores.combined)
+    def by(self, similarity: Similarity) -> np.ndarray:
+        """(clips, sentences), the scores of this kind."""
+        scores = self.scores
+        return np.array(
+            {"combined": scores.combined, "global": scores.by_clip, "regional": scores.regional}[similarity]
+        )
 
-    def outcomes(self, threshold: float) -> list[list[str]]:
-        """Outcome per clip and sentence; a pair is predicted if its combined score exceeds the threshold, strictly."""
+    def outcomes(self, threshold: float, similarity: Similarity) -> list[list[str]]:
+        """Outcome per clip and sentence; a pair is predicted if its score of this kind exceeds the threshold, strictly."""
         names = {(1, 1): CORRECT, (0, 1): FALSE_POSITIVE, (1, 0): FALSE_NEGATIVE, (0, 0): NEGATIVE}
         return [
             [names[gold, int(score > threshold)] for gold, score in zip(*rows, strict=True)]
-            for rows in zip(self.gold, self.scores.combined, strict=True)
+            for rows in zip(self.gold, self.by(similarity), strict=True)
         ]
 
-    def counts(self, threshold: float) -> "Counts":
+    def counts(self, threshold: float, similarity: Similarity) -> "Counts":
         """Pairs by outcome; gold pairs that no clip stands for are false negatives."""
-        flat = [one for row in self.outcomes(threshold) for one in row]
+        flat = [one for row in self.outcomes(threshold, similarity) for one in row]
         return Counts(flat.count(CORRECT), flat.count(FALSE_POSITIVE), flat.count(FALSE_NEGATIVE) + self.missed)
 
     def types(self, clip: int) -> list[str]:
@@ -140,9 +143,10 @@ class Video(_Part):
 
 
 class Protocol(_Part):
-    """All videos under one protocol, and the threshold that was chosen for it."""
+    """All videos under one protocol, with the threshold that was chosen for it and the similarity it is compared with."""
 
     threshold: float
+    similarity: Similarity = "combined"
     videos: list[Video]
 
 

@@ -29,7 +29,7 @@ from pipeline_lib.store.reader import ObjectFile
 log = logging.getLogger(__name__)
 
 NAMES = {WITHOUT: "without proposals", WITH: "with proposals"}
-COUNTED = ("Clips", "Split", "Videos", "Threshold", "Correct", "False positives", "False negatives")
+COUNTED = ("Clips", "Split", "Videos", "Score", "Threshold", "Correct", "False positives", "False negatives")
 COLUMNS = (*COUNTED, "Precision", "Recall", "F1")
 
 
@@ -38,7 +38,7 @@ def show(
 ) -> dict[tuple[str, int], Shown]:
     """{(protocol, place of the video in it): what is known of the video}; every video is opened once."""
     times = {
-        (name, place): key_times(video, most)
+        (name, place): key_times(video, most, protocol.similarity)
         for name, protocol in found.protocols.items()
         for place, video in enumerate(protocol.videos)
     }

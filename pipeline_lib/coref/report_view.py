@@ -17,6 +17,7 @@ from pipeline_lib.coref.predictions import (
     Clip,
     Counts,
     Protocol,
+    Similarity,
     Video,
 )
 from pipeline_lib.coref.strips import chosen, driver, strengths
@@ -67,8 +68,8 @@ def video_view(
         kinds: number of every event type, which decides its colour.
         src: JPEG bytes → the address of the picture.
     """
-    outcomes = video.outcomes(protocol.threshold)
-    counts = video.counts(protocol.threshold)
+    outcomes = video.outcomes(protocol.threshold, protocol.similarity)
+    counts = video.counts(protocol.threshold, protocol.similarity)
     types = [video.types(clip) for clip in range(len(video.clips))]
     size = next((still.size for still in shown.stills.values()), FRAME)
     return {
@@ -87,8 +88,10 @@ def video_view(
         "text": " ".join([video.title, video.video_id, *video.sentences, *(event.name for event in video.events)]),
         "tracks": _tracks(name, video, outcomes, types, kinds),
         "sentences": video.sentences,
+        "similarity": protocol.similarity,
         "clips": [
-            _clip(video, number, outcomes[number], types[number], shown, src) for number in range(len(video.clips))
+            _clip(video, number, protocol.similarity, outcomes[number], types[number], shown, src)
+            for number in range(len(video.clips))
         ],
     }
 
@@ -149,16 +152,24 @@ def _tracks(
     ]
 
 
-def _clip(video: Video, number: int, outcomes: list[str], types: list[str], shown: Shown, src: Callable) -> View:
-    clip = video.clips[number]
-    top = float(video.combined.max())
+def _clip(
+    video: Video,
+    number: int,
+    similarity: Similarity,
+    outcomes: list[str],
+    types: list[str],
+    shown: Shown,
+    src: Callable,
+) -> View:
+    clip, deciding = video.clips[number], video.by(similarity)
+    top = float(deciding.max())
     scores = video.scores
     rows = [
         {
             "sentence": sentence,
             "outcome": OUTCOMES[outcome],
             "mark": MARKS[outcome],
-            "level": round(9 * max(scores.combined[number][sentence], 0.0) / top) if top > 0 else 0,
+            "level": round(9 * max(float(deciding[number, sentence]), 0.0) / top) if top > 0 else 0,
             "combined": f"{scores.combined[number][sentence]:.2f}",
             "global": f"{scores.by_clip[number][sentence]:.2f}",
             "regional": f"{scores.regional[number][sentence]:.2f}",
@@ -172,10 +183,10 @@ def _clip(video: Video, number: int, outcomes: list[str], types: list[str], show
         "end": clip.end,
         "types": types,
         "said": _said(shown.about, clip),
-        "chosen": chosen(video, number),
+        "chosen": chosen(video, number, similarity),
         "rows": rows,
-        "ranked": [rows[sentence] for sentence in np.argsort(-video.combined[number], kind="stable")],
-        "frames": [_frame(video, number, time, shown, src) for time in shown.times[number]],
+        "ranked": [rows[sentence] for sentence in np.argsort(-deciding[number], kind="stable")],
+        "frames": [_frame(video, number, similarity, time, shown, src) for time in shown.times[number]],
     }
 
 
@@ -187,10 +198,10 @@ def _drive(clip: Clip, scores: Sequence[float]) -> View:
     return {"driver": clip.objects[place].name, "driver_score": f"{scores[place]:.3g}"}
 
 
-def _frame(video: Video, number: int, time: float, shown: Shown, src: Callable) -> View:
+def _frame(video: Video, number: int, similarity: Similarity, time: float, shown: Shown, src: Callable) -> View:
     """A key frame with the objects of its clip that stand in it, strong as they speak for the clip's chosen sentence."""
     clip, scores = video.clips[number], np.array(video.object_scores[number])  # (sentences, objects)
-    best = chosen(video, number)
+    best = chosen(video, number, similarity)
     strong = strengths(scores[best].tolist())
     still = shown.stills.get(time)
     here = [(score, one.name) for score, one in zip(scores[best], clip.objects, strict=True) if one.time == time]
@@ -246,8 +257,10 @@ def summary(protocols: Mapping[str, Protocol], names: Mapping[str, str]) -> list
             videos = [video for video in protocol.videos if video.split == split]
             counts = Counts()
             for video in videos:
-                counts = counts.plus(video.counts(protocol.threshold))
+                counts = counts.plus(video.counts(protocol.threshold, protocol.similarity))
             ratios = (counts.precision, counts.recall, counts.f1)
             shown = ["–" if value is None else round(value, 3) for value in ratios]
-            rows.append([names.get(name, name), split, len(videos), protocol.threshold, *counts, *shown])
+            rows.append(
+                [names.get(name, name), split, len(videos), protocol.similarity, protocol.threshold, *counts, *shown]
+            )
     return rows

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline_lib.coref.predictions import Clip, Video
+from pipeline_lib.coref.predictions import Clip, Similarity, Video
 
 PER_CLIP = 3  # key frames of a clip, where the video's share allows as many
 
 
-def chosen(video: Video, clip: int) -> int:
-    """The sentence that fits a clip best: the highest combined score, of equal ones the first."""
-    return int(video.combined[clip].argmax())
+def chosen(video: Video, clip: int, similarity: Similarity) -> int:
+    """The sentence that fits a clip best: the highest score of this kind, of equal ones the first."""
+    return int(video.by(similarity)[clip].argmax())
 
 
 def strengths(scores: Sequence[float]) -> list[float]:
@@ -28,7 +28,7 @@ def driver(scores: Sequence[float]) -> int | None:
     return int(np.argmax(scores)) if len(scores) else None
 
 
-def key_times(video: Video, most: int) -> list[list[float]]:
+def key_times(video: Video, most: int, similarity: Similarity) -> list[list[float]]:
     """Per clip the times of the frames to show, in order; `most` is how many a video gets in all.
 
     Frames of a clip are those its objects come from; with more than its share, those whose objects speak loudest for its
@@ -36,10 +36,10 @@ def key_times(video: Video, most: int) -> list[list[float]]:
     the highest scores get one.
     """
     share = min(max(most // len(video.clips), 1), PER_CLIP)
-    best = np.argsort(-video.combined.max(axis=1), kind="stable")[:most]
+    best = np.argsort(-video.by(similarity).max(axis=1), kind="stable")[:most]
     wanted: list[list[float]] = [[] for _ in video.clips]
     for clip in sorted(int(one) for one in best):
-        loudness = _loudness(video.clips[clip], video.object_scores[clip][chosen(video, clip)])
+        loudness = _loudness(video.clips[clip], video.object_scores[clip][chosen(video, clip, similarity)])
         wanted[clip] = sorted(sorted(loudness, key=lambda time: (-loudness[time], time))[:share])
     return wanted
 

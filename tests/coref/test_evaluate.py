@@ -123,20 +123,32 @@ def test_settings_leave_out_what_has_no_effect(options):
     assert "thresholds" not in evaluate.settings(configured(options, protocol="fixed").evaluation)
 
 
-def test_predictions_are_those_that_were_measured(world, options, tmp_path):
-    """The page's own reader takes the file; gold and scores above the threshold give the reported precision."""
-    found = assess(world, options)
+@pytest.mark.parametrize(
+    "evaluation",
+    [
+        {},
+        {"protocol": "as_published", "temperature": 0.2},  # chooses global similarity
+        {"thresholds": "val_scores", "temperature": 1e5},  # scores differ in the seventh digit
+    ],
+)
+def test_predictions_are_those_that_were_measured(world, options, tmp_path, evaluation):
+    """The page's own reader takes the file, and its counts give the reported precision and recall."""
+    found = assess(world, configured(options, **evaluation))
     content = {"task": "t", "notes": [], "system": "milo", "protocols": found.predictions}
     files.write_json(tmp_path / "predictions.json", content)
     read = predictions.read(tmp_path / "predictions.json")
     for protocol in PROTOCOLS:
         own = read.protocols[protocol]
-        test = [video for video in found.predictions[protocol]["videos"] if video["split"] == "test"]
-        gold_pairs = np.concatenate([np.ravel(video["gold"]) for video in test])
-        scored = np.concatenate([np.ravel(video["scores"]["combined"]) for video in test])
-        precision = gold_pairs[scored > own.threshold].mean()
-        reported = found.results[protocol]["test"]["systems"]["milo"]["precision"]["value"]
-        assert precision == pytest.approx(reported, abs=1e-6)
+        for name in ("val", "test"):
+            counts = predictions.Counts()
+            for video in own.videos:
+                if video.split == name:
+                    counts = counts.plus(video.counts(own.threshold, own.similarity))
+            reported = found.results[protocol][name]["systems"]["milo"]
+            assert counts.precision == pytest.approx(reported["precision"]["value"], abs=1e-6)
+            assert counts.recall == pytest.approx(reported["recall"]["value"], abs=1e-6)
+    chosen = "global" if "protocol" in evaluation else "combined"
+    assert {own.similarity for own in read.protocols.values()} == {chosen}
     video = read.protocols[WITHOUT].videos[0]
     assert (video.video_id, video.duration, video.title) == ("video24", 18.0, "video24")
     assert [(clip.start, clip.end) for clip in video.clips] == [(0.0, 5.9), (6.0, 11.9), (12.0, 17.9)]

@@ -44,13 +44,14 @@ def item(html, slug):
 def test_outcomes_compare_strictly():
     found = Predictions.model_validate(predictions()).protocols["with_proposals"]
     fire, calm, lost = found.videos
-    assert fire.outcomes(0.4) == [
+    assert fire.outcomes(0.4, "combined") == [
         ["correct", "negative", "negative"],
         ["false_positives", "false_negatives", "negative"],
     ]
-    assert fire.counts(0.4) == Counts(1, 1, 1) and fire.counts(0.4).f1 == 0.5
-    assert calm.counts(0.4) == Counts(1, 0, 0)
-    assert lost.counts(0.4) == Counts(0, 0, 2)  # 0.4 does not exceed 0.4; one pair more has no clip
+    counts = fire.counts(0.4, "combined")
+    assert counts == Counts(1, 1, 1) and counts.f1 == 0.5
+    assert calm.counts(0.4, "combined") == Counts(1, 0, 0)
+    assert lost.counts(0.4, "combined") == Counts(0, 0, 2)  # 0.4 does not exceed 0.4; one pair more has no clip
     assert Counts().f1 is None and Counts(0, 2, 0).recall is None
 
 
@@ -66,15 +67,18 @@ def test_strengths_and_driver():
     assert strengths([0.1, 0.4, -0.2]) == [0.25, 1.0, 0.0]
     assert strengths([-0.1, -0.4]) == [0.0, 0.0] and strengths([]) == []
     assert driver([0.1, 0.4, 0.2]) == 1 and driver([]) is None
-    assert [chosen(first(), clip) for clip in (0, 1)] == [0, 0]
+    assert [chosen(first(), clip, "combined") for clip in (0, 1)] == [0, 0]
 
 
 def test_key_times():
-    assert key_times(first(), 24) == [[0.0, 3.0], [6.0, 9.0]]
-    assert key_times(first(), 2) == [[0.0], [6.0]]  # of the frames at 6 and 9 s the one whose object says 0.5
-    assert key_times(first(), 1) == [[0.0], []]  # the clip with the higher score
+    assert key_times(first(), 24, "combined") == [[0.0, 3.0], [6.0, 9.0]]
+    assert key_times(first(), 2, "combined") == [
+        [0.0],
+        [6.0],
+    ]  # of the frames at 6 and 9 s the one whose object says 0.5
+    assert key_times(first(), 1, "combined") == [[0.0], []]  # the clip with the higher score
     calm = Predictions.model_validate(predictions()).protocols["with_proposals"].videos[1]
-    assert key_times(calm, 24) == [[3.0]]  # no objects: its middle
+    assert key_times(calm, 24, "combined") == [[3.0]]  # no objects: its middle
 
 
 def test_view_of_a_video():
@@ -127,11 +131,30 @@ def test_page(folder):
 def test_summary_pools_pairs(folder):
     rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr><td.*?</tr>", make(folder))]
     assert rows == [
-        ["without proposals", "val", "1", "0.4", "1", "1", "1", "0.5", "0.5", "0.5"],
-        ["without proposals", "test", "2", "0.4", "1", "0", "1", "1.0", "0.5", "0.667"],
-        ["with proposals", "val", "1", "0.4", "1", "1", "1", "0.5", "0.5", "0.5"],
-        ["with proposals", "test", "2", "0.4", "1", "0", "2", "1.0", "0.333", "0.5"],
+        ["without proposals", "val", "1", "combined", "0.4", "1", "1", "1", "0.5", "0.5", "0.5"],
+        ["without proposals", "test", "2", "combined", "0.4", "1", "0", "1", "1.0", "0.5", "0.667"],
+        ["with proposals", "val", "1", "combined", "0.4", "1", "1", "1", "0.5", "0.5", "0.5"],
+        ["with proposals", "test", "2", "combined", "0.4", "1", "0", "2", "1.0", "0.333", "0.5"],
     ]
+
+
+def test_the_similarity_of_the_threshold_decides(folder):
+    """Combined scores find the pairs of fire at 0.4, regional ones the other way round."""
+    content = predictions()
+    protocol = content["protocols"]["without_proposals"]
+    protocol["similarity"] = "regional"
+    protocol["videos"][0]["scores"]["regional"] = [[0.1, 0.7, 0.2], [0.2, 0.5, 0.3]]
+    (folder / "predictions.json").write_text(json.dumps(content))
+    html = make(folder)
+    assert ">regional<" in html
+    fire = item(html, "without_proposals/fire0000001")
+    assert re.findall(r"<td class=\"h\d ?(\w*)\">([\d.]+)", fire) == [
+        *(("missed", "0.10"), ("", "0.20")),
+        *(("wrong", "0.70"), ("correct", "0.50")),
+        *(("", "0.20"), ("", "0.30")),
+    ]
+    assert re.findall(r"<tr[^>]*><th scope=\"row\"><i>(\d)</i><td>", fire) == ["2", "3", "1", "2", "3", "1"]
+    assert 'aria-label="Regional score of every clip with every sentence"' in fire
 
 
 def test_equal_input_equal_bytes(folder):
