@@ -103,6 +103,7 @@ class _Loop:
         self.schedule = torch.optim.lr_scheduler.StepLR(self.optimiser, options.decay_every, options.decay)
         self.dtype = device.dtype(options.precision, where)
         self.scaler = torch.amp.GradScaler(where.type, enabled=self.dtype == torch.float16)
+        self.scaler.scale(torch.zeros((), device=where))  # makes its state, which a process without a batch needs, too
         self.progress = Progress()
         self.sums: dict[str, Tensor] = {}  # those of `progress`, on the device
         self.stop = False
@@ -206,6 +207,7 @@ class _Loop:
         row |= scores
         log.info("epoch %d: %s", progress.epoch, ", ".join(f"{k} {v:.4g}" for k, v in row.items() if v is not None))
         value = scores[self.task.metric]
+        value = -math.inf if math.isnan(value) else value  # nothing was to be measured: any other epoch is better
         if progress.best <= 0 or value > progress.best_value:
             progress.best, progress.best_value = progress.epoch, value
             if self.ranks.first:

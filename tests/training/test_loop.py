@@ -3,11 +3,13 @@ import signal
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from pipeline_lib.config.training import Training
 from pipeline_lib.core.errors import StopStage, UserError
-from pipeline_lib.training import logs
+from pipeline_lib.training import logs, loop
 from pipeline_lib.training.loop import fit
+from pipeline_lib.training.ranks import Ranks
 from pipeline_lib.training.state import States
 
 CPU = torch.device("cpu")
@@ -154,6 +156,23 @@ def test_untrained_is_chosen_only_when_nothing_was_learnt(line, tmp_path):
     task.validate = lambda: {"val_score": 0.0 if task.net.training else 1.0}
     assert fit(task, options(epochs=2), CPU, tmp_path / "a", {}).epoch == 1
     assert fit(line(), options(epochs=0), CPU, tmp_path / "b", {}).epoch == 0
+
+
+def test_an_epoch_that_can_t_be_measured_is_no_better_than_others(line, tmp_path):
+    task = line()
+    scores = iter([0.1, float("nan"), 0.2, float("nan"), 0.1])
+    task.validate = lambda: {"val_score": next(scores)}
+    assert fit(task, options(epochs=4), CPU, tmp_path, {}).epoch == 2
+
+
+def test_a_process_without_a_batch_takes_part_in_a_first_step_of_fp16(line, tmp_path, monkeypatch):
+    """As the second of two does where a group, at the end of an epoch, is one batch."""
+    monkeypatch.setattr(loop.device, "dtype", lambda *_: torch.float16)  # which else is refused without a GPU
+    monkeypatch.setattr(dist, "all_reduce", lambda tensor: None)
+    task = line()
+    before = {name: tensor.clone() for name, tensor in task.net.state_dict().items()}
+    loop._Loop(task, options(), CPU, States(tmp_path, {}), Ranks(1, 2))._step(range(1), iter(()))
+    assert all(torch.equal(before[name], tensor) for name, tensor in task.net.state_dict().items())
 
 
 def test_a_loss_that_is_no_number_stops_with_a_reason(line, tmp_path):
