@@ -18,6 +18,7 @@ from pipeline_lib.features.parallel import Part
 
 Item = TypeVar("Item", bound=Hashable)
 Forward = Callable[[np.ndarray], Sequence[Any]]  # (B, …) units → a row each
+Kind = tuple[tuple[int, ...], str]  # shape and type of a unit
 
 log = logging.getLogger(__name__)
 _WAITING = 4  # batches' worth of units that may wait for others of their shape
@@ -37,8 +38,8 @@ class Batches(Generic[Item]):
         self.forward, self.size, self.fill = forward, size, fill
         self.busy = 0.0  # seconds in the network
         self.units = 0
-        self._waiting: dict[tuple[tuple[int, ...], str], list[tuple[Item, np.ndarray]]] = {}
-        self._rows: dict[Item, list[Any]] = {}
+        self._waiting: dict[Kind, list[tuple[Item, int, np.ndarray]]] = {}
+        self._rows: dict[Item, dict[int, Any]] = {}  # by number of the unit: of several shapes, they come out of turn
         self._left: dict[Item, int] = {}  # units that still wait
         self._ended: set[Item] = set()
         self._given_up: set[Item] = set()  # out of memory, while more of their units may come
@@ -61,30 +62,30 @@ class Batches(Generic[Item]):
 
     def _add(self, item: Item, unit: np.ndarray) -> Generator[tuple[Item, list[Any] | ItemError], None, None]:
         kind = (unit.shape, unit.dtype.str)
-        self._rows.setdefault(item, [])
+        number = len(self._rows.setdefault(item, {})) + self._left.get(item, 0)
         self._left[item] = self._left.get(item, 0) + 1
-        self._waiting.setdefault(kind, []).append((item, unit))
+        self._waiting.setdefault(kind, []).append((item, number, unit))
         if len(self._waiting[kind]) >= self.size:
             yield from self._flush(kind)
         elif sum(map(len, self._waiting.values())) >= _WAITING * self.size:
             yield from self._flush(next(iter(self._waiting)))  # the shape that waits longest
 
-    def _flush(self, kind: tuple[tuple[int, ...], str]) -> Generator[tuple[Item, list[Any] | ItemError], None, None]:
+    def _flush(self, kind: Kind) -> Generator[tuple[Item, list[Any] | ItemError], None, None]:
         """Run all waiting units of a shape."""
         waiting = self._waiting.pop(kind)
-        touched = dict.fromkeys(item for item, _ in waiting)
+        touched = dict.fromkeys(item for item, _, _ in waiting)
         while waiting:
             part = waiting[: self.size]
             try:
-                rows = self._run([unit for _, unit in part])
+                rows = self._run([unit for _, _, unit in part])
             except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
                 if not _is_memory(error):
                     raise
                 problem = one_line(error)
             else:
                 waiting = waiting[len(part) :]
-                for (item, _), row in zip(part, rows, strict=True):
-                    self._rows[item].append(row)
+                for (item, number, _), row in zip(part, rows, strict=True):
+                    self._rows[item][number] = row
                     self._left[item] -= 1
                 continue
             if torch.cuda.is_available():  # out here, because the exception's traceback holds the network's tensors
@@ -112,9 +113,9 @@ class Batches(Generic[Item]):
     def _finished(self, items: list[Item]) -> Generator[tuple[Item, list[Any] | ItemError], None, None]:
         for item in items:
             if item in self._ended and not self._left.get(item):
-                rows = self._rows.get(item, [])
+                rows = self._rows.get(item, {})
                 self._forget(item)
-                yield item, rows
+                yield item, [rows[number] for number in sorted(rows)]
 
     def _forget(self, item: Item) -> None:
         """Drop what is left of a video, waiting units too."""

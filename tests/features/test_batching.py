@@ -65,6 +65,12 @@ def test_shapes_have_batches_of_their_own():
     assert network.seen == [(2, (2,)), (2, (3,)), (2, (2,))]
 
 
+def test_a_video_whose_shape_changes_keeps_the_order_of_its_units():
+    small, large = unit(1), unit(1, (3,))
+    mixed = parts(("a", [large, small, large, small, small]))
+    assert dict(Batches(Network(), 2, fill=True).across(mixed)) == {"a": [3, 2, 3, 2, 2]}
+
+
 def test_many_shapes_dont_pile_up():
     network, seen = Network(), []
     source = parts(*((str(i), [unit(i, (i + 1,))]) for i in range(40)))
