@@ -91,7 +91,8 @@ class Source:
 
     def __init__(self, stored: bool, options: Frames, decoder: str) -> None:
         self.stored, self.sampling = stored, frames.sampling(options, decoder)
-        self._sizes: dict[Path, tuple[tuple[int, int], tuple[int, int]]] = {}  # of the video, of the pictures
+        self._sizes: dict[Path, tuple[int, int]] = {}  # width and height of a video, at its last picture
+        self._shapes: dict[Path, list[tuple[int, ...]]] = {}  # of its pictures; they may change on the way
 
     def pictures(self, path: Path, decoder: parallel.Decoder) -> Iterator[np.ndarray]:
         """Pictures (H, W, 3) uint8 RGB of one video."""
@@ -100,8 +101,10 @@ class Source:
             shown = (((index["width"], index["height"]), picture) for picture in pictures)
         else:
             shown = ((frame.size, frame.pixels) for frame in decoder.frames(path, self.sampling))
+        shapes = self._shapes[path] = []
         for size, picture in shown:
-            self._sizes[path] = size, (picture.shape[1], picture.shape[0])
+            self._sizes[path] = size
+            shapes.append(picture.shape)
             yield picture
 
     def stack(self, path: Path, rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -109,10 +112,11 @@ class Source:
 
         With a lower limit frames have different numbers of regions; rows of zeros, label 0, fill them up.
         """
-        (width, height), (w, h) = self._sizes.pop(path)
+        width, height = self._sizes.pop(path)
+        factors = np.array([[width / w, height / h] * 2 for h, w, _ in self._shapes.pop(path)], np.float32)
         most = max(len(row["labels"]) for row in rows)
         found = {field: np.stack([_filled(row[field], most) for row in rows]) for field in FIELDS}
-        found["boxes"] = found["boxes"] * np.array([width / w, height / h] * 2, np.float32)
+        found["boxes"] = found["boxes"] * factors[:, None]
         return {**found, "size": np.array([width, height])}
 
 

@@ -1,3 +1,6 @@
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -86,3 +89,19 @@ def test_detectron2s_network(film):
     net.post_nms = 16
     found = extracted(objects.Source(False, Frames(), "auto"), film, net, options)
     assert found["features"].shape[1:] == (6, 2048) and found["boxes"][..., 2].max() <= 320
+
+
+def test_boxes_of_a_film_that_changes_its_size_are_in_pixels_of_one():
+    """Pictures of 100 × 60 and, once it is larger, of 200 × 120 pixels: the same place is the same box."""
+    small, large = np.zeros((60, 100, 3), np.uint8), np.zeros((120, 200, 3), np.uint8)
+    source, path = objects.Source(False, Frames(), "auto"), Path("v.mp4")
+    shown = [decode.Frame(0, 0.0, 0.0, (100, 60), small), decode.Frame(1, 3.0, 3.0, (400, 240), large)]
+    assert len(list(source.pictures(path, SimpleNamespace(frames=lambda *_: iter(shown))))) == 2
+
+    def row(*box):
+        ones = np.ones(1, np.float32)
+        return {"boxes": np.array([box], np.float32), "scores": ones, "labels": ones, "features": ones[None]}
+
+    found = source.stack(path, [row(10, 10, 50, 30), row(20, 20, 100, 60)])
+    assert found["size"].tolist() == [400, 240]
+    assert found["boxes"].tolist() == [[[40, 40, 200, 120]]] * 2
