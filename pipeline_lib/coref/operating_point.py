@@ -23,10 +23,18 @@ def choose(val: Mapping[str, Pairs], options: CorefEvaluation) -> OperatingPoint
     Args:
         val: pairs of val by kind of similarity. Not looked at by the protocol `fixed`.
     """
+    return OperatingPoint(options.sim_threshold, "combined") if options.protocol == "fixed" else best(val, options)
+
+
+def best(val: Mapping[str, Pairs], options: CorefEvaluation) -> OperatingPoint:
+    """The operating point with the highest F1 on val, of combined scores or, `as_published`, of any similarity.
+
+    Of equally good ones it is that with the lowest threshold, then the first of KINDS, in upstream's order.
+    """
     if options.protocol != "as_published":
-        return OperatingPoint(threshold(val, "combined", options), "combined")
-    points = [OperatingPoint(threshold(val, kind, options), kind) for kind in KINDS]
-    return max(points, key=lambda point: measure(val[point.similarity], point.threshold)["f1"])
+        return OperatingPoint(best_threshold(val["combined"], options.thresholds), "combined")
+    points = [OperatingPoint(best_threshold(val[kind], PUBLISHED), kind) for kind in KINDS]
+    return max(points, key=lambda point: (measure(val[point.similarity], point.threshold)["f1"], -point.threshold))
 
 
 def threshold(val: Mapping[str, Pairs], kind: str, options: CorefEvaluation) -> float:

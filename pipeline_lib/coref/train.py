@@ -15,14 +15,14 @@ from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import arguments, cli, device
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.fingerprint import fingerprint
-from pipeline_lib.coref import losses, training_items
+from pipeline_lib.coref import losses, operating_point, training_items
 from pipeline_lib.coref.checkpoint import Checkpoint, dimensions, options_of
 from pipeline_lib.coref.evaluation_items import Item, items
 from pipeline_lib.coref.inputs import Inputs, Moments
-from pipeline_lib.coref.metrics import best_threshold, flatten, measure
+from pipeline_lib.coref.metrics import flatten, measure
 from pipeline_lib.coref.model import Net, initial_network
 from pipeline_lib.coref.names import PROTOCOLS, WITHOUT
-from pipeline_lib.coref.scoring import score
+from pipeline_lib.coref.scoring import KINDS, score
 from pipeline_lib.training import command
 from pipeline_lib.training.loop import Fitted, fit
 from pipeline_lib.training.ranks import Ranks, together
@@ -131,13 +131,14 @@ class MILO:
 
 
 def validate(net: Net, val: dict[str, list[Item]], options: Coref, where: torch.device) -> dict[str, dict[str, float]]:
-    """Best F1 on val and its threshold, per protocol, by combined similarity."""
+    """Best F1 on val and its threshold, per protocol; see `operating_point.best`."""
     found = {}
     for protocol, entries in val.items():
         scores = score(net, entries, options.evaluation, where)
-        pairs = flatten([s.by_kind["combined"] for s in scores], [s.labels for s in scores], [s.missed for s in scores])
-        threshold = best_threshold(pairs, options.evaluation.thresholds)
-        found[protocol] = {"threshold": threshold, **measure(pairs, threshold)}
+        labels, missed = [s.labels for s in scores], [s.missed for s in scores]
+        by_kind = {kind: flatten([s.by_kind[kind] for s in scores], labels, missed) for kind in KINDS}
+        point = operating_point.best(by_kind, options.evaluation)
+        found[protocol] = {"threshold": point.threshold, **measure(by_kind[point.similarity], point.threshold)}
     return found
 
 

@@ -51,6 +51,17 @@ def test_it_learns_and_beats_every_baseline(world, options):
     }
 
 
+@pytest.mark.parametrize("protocol", ["chosen_on_val", "as_published"])
+def test_the_epoch_is_chosen_by_what_is_measured(world, options, protocol):
+    evaluation = options.evaluation.model_copy(update={"protocol": protocol, "temperature": 0.2})
+    training = options.training.model_copy(update={"epochs": 2})
+    options = options.model_copy(update={"evaluation": evaluation, "training": training})
+    checkpoint, _ = fit(world, options)
+    for name, result in scores(world, options, checkpoint).items():
+        milo, chosen = result["val"]["systems"]["milo"], checkpoint.about["val"][name]
+        assert chosen == {"f1": pytest.approx(milo["f1"]["value"], abs=1e-6), "threshold": milo["threshold"]}
+
+
 def test_same_bytes_every_time(world, options, tmp_path):
     short = options.model_copy(update={"training": options.training.model_copy(update={"epochs": 2})})
     for name in ("a", "b"):
