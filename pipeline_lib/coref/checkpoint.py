@@ -15,7 +15,7 @@ from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import files
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref.inputs import Inputs, Moments
-from pipeline_lib.coref.model import Dimensions, Net
+from pipeline_lib.coref.model import Dimensions, Net, load_matching
 
 _MOMENTS = "moments."  # prefix of the statistics among the entries; the others are the network's
 
@@ -48,9 +48,25 @@ class Checkpoint:
         return cls(tensors, moments, about)
 
     def network(self, options: Coref, inputs: Dimensions) -> Net:
-        """The network with this state, in evaluation mode."""
+        """The network with this state, in evaluation mode.
+
+        Raises:
+            UserError: it was trained as another network, or with other inputs.
+        """
+        trained = self.about.get("options", {}).get("model", {})
+        for name in ("dimension", "normalise"):
+            wanted = getattr(options.model, name)
+            if trained.get(name, wanted) != wanted:
+                raise UserError(
+                    f"the checkpoint was trained with coref.model.{name} {trained[name]}, not {wanted}; evaluate it with "
+                    "the configuration that it was trained with"
+                )
         net = Net(inputs, options.model.dimension, options.model.normalise)
-        net.load_state_dict(self.state)
+        report = load_matching(net, self.state)
+        if report.missing or report.misshapen:
+            raise UserError(
+                f"the checkpoint doesn't fit its inputs ({report}); give the features and words that it was trained with"
+            )
         return net.eval()
 
 

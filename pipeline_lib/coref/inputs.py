@@ -162,6 +162,14 @@ def _require_finite(array: np.ndarray, video_id: str, path: str) -> None:
         raise UserError(f"{path}: features of {video_id} hold NaN or Inf; delete its artefact and run its stage again")
 
 
+def _require_length(features: np.ndarray, mean: np.ndarray, kind: str) -> None:
+    if features.shape[-1] != len(mean):
+        raise UserError(
+            f"{kind} features have {features.shape[-1]} numbers, the network was made for {len(mean)}; give those that it "
+            "was trained with, several in the same order"
+        )
+
+
 class Moments(NamedTuple):
     """Mean and deviation per dimension of clip and object features over the training videos."""
 
@@ -186,8 +194,10 @@ class Moments(NamedTuple):
 
     def clip(self, clip: np.ndarray) -> np.ndarray:
         """Standardised clip features."""
+        _require_length(clip, self.clip_mean, "clip")
         return (clip - self.clip_mean) / self.clip_std
 
     def objects(self, objects: np.ndarray) -> np.ndarray:
         """Standardised object features."""
+        _require_length(objects, self.object_mean, "object")
         return (objects - self.object_mean) / self.object_std

@@ -18,6 +18,7 @@ from pipeline_lib.coref.evaluation_items import items
 from pipeline_lib.coref.inputs import Moments
 from pipeline_lib.coref.model import initial_network
 from pipeline_lib.coref.names import PROTOCOLS, WITH, WITHOUT
+from pipeline_lib.text import vectors
 
 CPU = torch.device("cpu")
 
@@ -121,6 +122,32 @@ def test_settings_leave_out_what_has_no_effect(options):
     said = evaluate.settings(configured(options, matching="overlap").evaluation)
     assert "min_iou" not in said and "sim_threshold" not in said and said["min_overlap"] == 0.5
     assert "thresholds" not in evaluate.settings(configured(options, protocol="fixed").evaluation)
+
+
+@pytest.mark.parametrize("option", [{"dimension": 16}, {"normalise": "candidate_axis"}])
+def test_a_checkpoint_of_another_network_is_refused(world, options, option):
+    trained = checkpoint(world, options)
+    trained.about["options"] = as_dict(options)
+    other = options.model_copy(update={"model": options.model.model_copy(update=option)})
+    (name,) = option
+    with world.open(options) as inputs, pytest.raises(UserError, match=rf"trained with coref.model.{name} .*, not"):
+        evaluate.assess(inputs, trained, other, CPU)
+
+
+def test_a_checkpoint_for_other_inputs_is_refused(world, options):
+    trained = checkpoint(world, options)
+    longer = trained.moments._replace(clip_mean=np.zeros(32, "f4"), clip_std=np.ones(32, "f4"))
+    with (
+        world.open(options) as inputs,
+        pytest.raises(UserError, match=r"clip features have 16 numbers, .* made for 32"),
+    ):
+        evaluate.assess(inputs, Checkpoint(trained.state, longer, trained.about), options, CPU)
+    vectors.derive(["the truck burns", "a boat floats"], 8).save(world.paths["words"])
+    with (
+        world.open(options) as inputs,
+        pytest.raises(UserError, match=r"text_pooling.fc.weight.*words that it was trained"),
+    ):
+        evaluate.assess(inputs, trained, options, CPU)
 
 
 @pytest.mark.parametrize(
