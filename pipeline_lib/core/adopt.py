@@ -169,6 +169,8 @@ def _difference(work: Path, old: Row, new: Row, tolerance: float) -> Difference:
     if new.sha256 == old.sha256:
         return Difference(old.video_id, 0.0, "")
     before, after = work / old.artefact, work / new.artefact
+    if not before.is_file():
+        return Difference(old.video_id, np.inf, "other bytes than its artefact had, which is gone")
     if before.suffix not in (".npy", ".npz"):
         return Difference(old.video_id, np.inf, f"other bytes ({old.bytes} before, {new.bytes} now)")
     largest = 0.0

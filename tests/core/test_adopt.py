@@ -99,6 +99,29 @@ def test_nothing_to_adopt(stage):
         adopt.adopt(work, "length", broken)
 
 
+def test_what_is_gone_is_not_linked(stage):
+    work, commands = stage
+    for name in ("0000/a", "0000/bb", "0001/ddd"):
+        (work / "length/items" / spec_of(work) / f"{name}.npy").unlink()
+    new, _, linked = adopt.adopt(work, "length", commands("two", 2.0), sample=1, seed=1)
+    assert linked == 2
+    assert sorted(path.stem for path in (work / "length/items" / new).rglob("*.npy")) == ["cc", "eeee"]
+
+
+def test_arrays_are_compared_number_by_number(tmp_path):
+    def row(name, *numbers):
+        with open(tmp_path / name, "wb") as stream:
+            np.savez(stream, x=np.array(numbers), names=np.array(["a"]))
+        return ledger.Row("v", "ok", artefact=name, sha256=name)
+
+    old = row("old.npz", 1.0, np.nan)
+    assert adopt._difference(tmp_path, old, row("new.npz", 1.25, np.nan), 0.5) == adopt.Difference("v", 0.25, "")
+    assert adopt._difference(tmp_path, old, row("new.npz", 1.0, 0.0), 0.5).largest == np.inf
+    assert "other arrays" in adopt._difference(tmp_path, old, row("new.npz", 1.0), 0.5).why
+    (tmp_path / "old.npz").unlink()
+    assert "is gone" in adopt._difference(tmp_path, old, row("new.npz", 1.0), 0.5).why
+
+
 def test_a_changed_source_is_no_proof(stage):
     work, commands = stage
     changed = commands("two", 2.0)
