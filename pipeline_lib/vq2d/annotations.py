@@ -7,10 +7,10 @@ Frame numbers are those of the 5-fps clip, boxes are in original pixels. Files o
 object_title, but an annotation_uid. A query keeps the values of the file untouched; what it needs is checked beside them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, PositiveInt, ValidationError
 
@@ -18,6 +18,8 @@ from pipeline_lib.core.errors import UserError, explain, one_line
 from pipeline_lib.vq2d import json_files
 
 Json = dict[str, Any]
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 _Parts = tuple[Json, Json, Json, str, Json]  # video, clip, annotation, the query set's key, the query set
 
 
@@ -97,7 +99,7 @@ def doubts(query: Query, frames: int | None = None) -> list[str]:
 def _frames(metadata: Json) -> int | None:
     try:
         return int((metadata["video_end_sec"] - metadata["video_start_sec"]) * metadata["clip_fps"]) + 1
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, OverflowError):
         return None
 
 
@@ -180,22 +182,37 @@ def flatten(export: Json, split: str, clips: set[str] | None = None) -> Flattene
     return result
 
 
-def _chosen(export: Json, split: str, clips: set[str] | None) -> Iterator[tuple[str, _Parts]]:
+def clips(export: Json) -> Iterator[tuple[Json, Json]]:
+    """(video, clip) of every clip, in file order.
+
+    Raises:
+        UserError: it is no annotation file.
+    """
+    for i, video in enumerate(export["videos"]):
+        uid = _get(video, "video_uid", f"video {i}")
+        for clip in _get(video, "clips", f"video {uid}", list):
+            if not isinstance(_get(clip, "clip_uid", f"a clip of video {uid}"), str | None):
+                raise UserError(
+                    one_line(f"a clip of video {uid} has the clip_uid {clip['clip_uid']!r}, which is no text")
+                )
+            yield video, clip
+
+
+def _chosen(export: Json, split: str, wanted: set[str] | None) -> Iterator[tuple[str, _Parts]]:
     """(where it stands, what it is made of) of each valid query set."""
     for i, video in enumerate(export["videos"]):
         uid = _get(video, "video_uid", f"video {i}")
         if _get(video, "split", f"video {uid}") != split:
             raise OtherSplit(uid, str(video["split"]), str(split))
-        for clip in _get(video, "clips", f"video {uid}", list):
-            clip_uid = _get(clip, "clip_uid", f"a clip of video {uid}")
-            if clips is not None and clip_uid not in clips:
-                continue
-            place = f"clip {clip_uid}"
-            for j, annotation in enumerate(_get(clip, "annotations", place, list)):
-                for set_id, query_set in _get(annotation, "query_sets", f"{place}, annotation {j}", dict).items():
-                    where = f"{place}, annotation {j}, query set {set_id}"
-                    if _get(query_set, "is_valid", where):
-                        yield where, (video, clip, annotation, set_id, query_set)
+    for video, clip in clips(export):
+        if wanted is not None and clip["clip_uid"] not in wanted:
+            continue
+        place = f"clip {clip['clip_uid']}"
+        for j, annotation in enumerate(_get(clip, "annotations", place, list)):
+            for set_id, query_set in _get(annotation, "query_sets", f"{place}, annotation {j}", dict).items():
+                where = f"{place}, annotation {j}, query set {set_id}"
+                if _get(query_set, "is_valid", where):
+                    yield where, (video, clip, annotation, set_id, query_set)
 
 
 def _get(value: Any, key: str, place: str, kind: type = object) -> Any:
@@ -238,3 +255,17 @@ def read_flat(path: Path) -> list[Json]:
     if not isinstance(queries, list) or not all(isinstance(query, dict) for query in queries):
         raise UserError(f"{path} is no list of queries; make it with python -m pipeline_lib.vq2d.process")
     return queries
+
+
+def unique(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, Value]:
+    """A dict of the pairs, whose keys name queries.
+
+    Raises:
+        UserError: a name comes twice.
+    """
+    found: dict[Key, Value] = {}
+    for key, value in pairs:
+        if key in found:
+            raise UserError(f"query {key} is there twice; make the file again, or remove one of the two")
+        found[key] = value
+    return found

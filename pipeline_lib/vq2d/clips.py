@@ -65,15 +65,13 @@ def wanted(exports: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Every clip of some annotation files by its id, once; clips without an id have no queries that can be asked."""
     clips: dict[str, dict[str, Any]] = {}
     for export in exports:
-        for video in export["videos"]:
-            for clip in video.get("clips", []):
-                if clip.get("clip_uid") is None:
-                    continue
-                entry = {key: clip.get(key) for key in Clip.model_fields} | {"video_uid": video.get("video_uid")}
-                if clips.setdefault(clip["clip_uid"], entry) != entry:
-                    raise UserError(
-                        f"clip {clip['clip_uid']} is annotated twice, with different times; repair the files"
-                    )
+        for video, clip in annotations.clips(export):
+            if clip["clip_uid"] is None:
+                continue
+            uid = clip["clip_uid"]
+            entry = {key: clip.get(key) for key in Clip.model_fields} | {"video_uid": video["video_uid"]}
+            if clips.setdefault(uid, entry) != entry:
+                raise UserError(f"clip {uid} is annotated twice, with different times; repair the files")
     return clips
 
 

@@ -22,10 +22,9 @@ SHOWN = 20  # queries that are named when they are left out; all are counted
 
 def named(queries: list[Json]) -> dict[str, Json]:
     """The queries by their dataset_uid, or, where they have none, by their place in the list."""
-    found = {str(query.get("dataset_uid") or f"test_{i:010d}"): query for i, query in enumerate(queries)}
-    if len(found) < len(queries):
-        raise UserError("two queries have the same dataset_uid; make the list again with pipeline_lib.vq2d.process")
-    return found
+    return annotations.unique(
+        (str(query.get("dataset_uid") or f"test_{i:010d}"), query) for i, query in enumerate(queries)
+    )
 
 
 def collected(queries: dict[str, Json], rows: dict[str, Row], root: Path) -> Iterator[detections.QueryDetections]:

@@ -73,6 +73,8 @@ class QueryDetections:
             values = getattr(self, name)
             if values is not None and len(values) != len(self.boxes):
                 raise ValueError(f"{name} has {len(values)} entries for {len(self.boxes)} frames")
+        if (np.diff(self.frame_numbers, prepend=0) < 0).any():
+            raise ValueError("frames are not ascending numbers from 0 on")
         if self.clip_similarity is not None and not np.isfinite([s or 0.0 for s in self.clip_similarity]).all():
             raise ValueError("a clip_similarity is not finite")
 
@@ -131,7 +133,7 @@ def read(path: Path) -> Iterator[QueryDetections]:
             yield _query(uid, prediction)
         except KeyError as error:
             raise UserError(f"{path}: prediction {i} has no {error}; it must be a detection file of VQ2D") from None
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, OverflowError, AttributeError) as error:
             raise UserError(f"{path}: prediction {i}: {error}; make the file again") from None
 
 
@@ -164,6 +166,8 @@ def _prediction(query: QueryDetections) -> Json:
 
 def _query(uid: str | Json, prediction: Json) -> QueryDetections:
     boxes = prediction["top_boxes_per_clip"]
+    for box in [prediction["visual_crop"], *(prediction.get("response_track") or [])]:
+        int(box["frame_number"])  # every reader needs it
     return QueryDetections(
         dataset_uid=uid,
         clip_uid=prediction["clip_uid"],

@@ -34,7 +34,8 @@ def evaluate(predictions: Json, queries: Sequence[Json], wanted: str) -> Json:
         predictions: the six lists of a val file.
         queries: flat annotations with response_track, in the order that equal scores are ranked by.
     """
-    by_uid = dict(zip(predictions["dataset_uids"], _candidates(predictions), strict=True))
+    by_uid = annotation_files.unique(zip(predictions["dataset_uids"], _candidates(predictions), strict=True))
+    annotation_files.unique((query["dataset_uid"], query) for query in queries)
     gold, kept, tracks, frames = [], [], [], []
     left_out, missing = [], []
     places = {uid: i for i, uid in enumerate(predictions["dataset_uids"])}
@@ -114,7 +115,7 @@ def main(
     queries = annotation_files.read_flat(annotations)
     try:
         result = evaluate(content["predictions"], queries, wanted)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise UserError(
             f"{predictions} or {annotations} has a wrong or missing entry: {error}; make it again"
         ) from None

@@ -7,6 +7,8 @@ import contextlib
 import gzip
 import io
 import json
+import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -32,7 +34,7 @@ def opened(path: Path) -> Iterator[TextIO]:
         raise UserError(f"{path} does not exist; run the step that makes it, or correct the path") from None
     except IsADirectoryError:
         raise UserError(f"{path} is a folder; give the JSON file") from None
-    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"{path} is damaged ({error}); get or make it again") from None
 
 
@@ -49,12 +51,16 @@ def written(path: Path) -> Iterator[TextIO]:
 
 
 def read(path: Path) -> Any:
-    """The value of a whole file."""
+    """The value of a whole file; all numbers are finite."""
     with opened(path) as stream:
         try:
-            return json.load(stream)
+            return json.load(stream, parse_constant=_finite, parse_float=_finite)
         except json.JSONDecodeError as error:
             raise _wrong(path, error.msg, f"line {error.lineno}") from None
+        except UnicodeDecodeError:  # a ValueError, too, which `opened` knows more of
+            raise
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets a thousand deep
+            raise _wrong(path, str(error)) from None
 
 
 def write(path: Path, value: Any) -> None:
@@ -103,7 +109,7 @@ class _Scanner:
         self.stream, self.path = stream, path
         self.text, self.at, self.passed = "", 0, 0
         self.chunk, self.ended = _CHUNK, False
-        self.decode = json.JSONDecoder().raw_decode
+        self.decode = json.JSONDecoder(parse_constant=_finite).raw_decode
 
     def peek(self) -> str:
         """The next character that is no white space; empty at the end."""
@@ -129,6 +135,8 @@ class _Scanner:
             except json.JSONDecodeError as error:
                 if self.ended:
                     raise _wrong(self.path, error.msg, f"character {self.passed + error.pos}") from None
+            except (ValueError, RecursionError) as error:
+                raise _wrong(self.path, str(error), f"character {self.passed + self.at}") from None
             else:
                 if end < len(self.text) or self.ended:  # a number could go on
                     self.at = end
@@ -156,5 +164,12 @@ class _Scanner:
         self.text, self.at, self.ended = rest + read, 0, not read
 
 
-def _wrong(path: Path, what: str, where: str) -> UserError:
-    return UserError(f"{path} is not valid JSON ({what} at {where}); get or make it again")
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no finite number")
+    return value
+
+
+def _wrong(path: Path, what: str, where: str = "") -> UserError:
+    return UserError(f"{path} is not valid JSON ({what}{' at ' if where else ''}{where}); get or make it again")

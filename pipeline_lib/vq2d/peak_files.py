@@ -77,13 +77,17 @@ def content(found: Sequence[QueryPeaks], schema: Schema, mode: str, annotations:
             raise UserError(
                 f"query {unfit} has no dataset_uid of its own: these are detections of test; use --schema test"
             )
-        return _val(found, mode, annotation_files.read_flat(annotations) if annotations else None)
     try:
+        if schema == Schema.VAL:
+            return _val(found, mode, annotation_files.read_flat(annotations) if annotations else None)
         return _test(found, mode, annotation_files.read(annotations) if annotations else None)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{annotations}: {error} is missing or of another kind; give vq_test_unannotated.json"
-        ) from None
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        right = (
+            "vq_test_unannotated.json" if schema == Schema.TEST else "val_annot.json.gz of pipeline_lib.vq2d.process"
+        )
+        fix = f"give {right}" if annotations else "make the detections again"
+        what = f"a query has no {error}" if isinstance(error, KeyError) else f"a query is malformed ({error})"
+        raise UserError(f"{annotations or 'the detections'}: {what}; {fix}") from None
 
 
 def _track(boxes: Sequence[KeptBox], mode: str) -> Json:
@@ -94,7 +98,7 @@ def _track(boxes: Sequence[KeptBox], mode: str) -> Json:
 
 
 def _val(found: Sequence[QueryPeaks], mode: str, wanted: list[Json] | None) -> Json:
-    by_uid = {str(one.query.dataset_uid): one for one in found}
+    by_uid = annotation_files.unique((str(one.query.dataset_uid), one) for one in found)
     if wanted is None:
         wanted = [
             {
@@ -105,7 +109,7 @@ def _val(found: Sequence[QueryPeaks], mode: str, wanted: list[Json] | None) -> J
             }
             for one in found
         ]
-    uids = [query["dataset_uid"] for query in wanted]
+    uids = list(annotation_files.unique((query["dataset_uid"], query) for query in wanted))
     _report({uid for uid in uids if uid not in by_uid}, set(by_uid) - set(uids))
     chosen = [by_uid.get(uid) for uid in uids]
     gold = [sorted(query.get("response_track") or [], key=lambda box: box["frame_number"]) for query in wanted]
@@ -121,7 +125,7 @@ def _val(found: Sequence[QueryPeaks], mode: str, wanted: list[Json] | None) -> J
 
 
 def _test(found: Sequence[QueryPeaks], mode: str, wanted: Json | None) -> Json:
-    by_place = {_place(one.query): one for one in found}
+    by_place = annotation_files.unique((_place(one.query), one) for one in found)
     videos = _tree(by_place) if wanted is None else _annotated(wanted)
     places = set()
     for video, clips in videos.items():

@@ -6,6 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
+FARTHEST = 1e6  # pixels that an edge may be from the corner: areas of a whole track stay finite
+
 
 class NotContiguousError(ValueError):
     """The boxes leave out frames, or have several for one."""
@@ -31,6 +33,7 @@ class Track:
 
         Raises:
             NotContiguousError: VQ2D's ResponseTrack refuses these, too.
+            ValueError: an edge is not finite, or beyond any picture.
         """
         ordered = sorted(bboxes, key=lambda box: box["fno"])
         frames = [int(box["fno"]) for box in ordered]
@@ -39,6 +42,8 @@ class Track:
             shown = ", ".join(map(str, frames[:4])) + (", …" if len(frames) > 4 else "")
             raise NotContiguousError(f"its {len(frames)} boxes are not on consecutive frames ({shown})")
         boxes = np.array([[box[edge] for edge in ("x1", "y1", "x2", "y2")] for box in ordered], dtype=float)
+        if not (np.abs(boxes) < FARTHEST).all():
+            raise ValueError("a box has edges that are no pixels")
         return cls(start, boxes.reshape(-1, 4), score)
 
     @property

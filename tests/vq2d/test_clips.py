@@ -171,6 +171,14 @@ def test_conflicting_annotations_are_refused():
     assert list(clips.wanted(exports[:1] * 2)) == ["a"]
 
 
+@pytest.mark.parametrize("clips_of_a_video", [None, ["a"], [{}], [{"clip_uid": ["a"]}]])
+def test_what_is_no_annotation_file_is_one_line(clips_of_a_video):
+    with pytest.raises(UserError, match=r"no annotation file|which is no text"):
+        clips.wanted([{"videos": [{"video_uid": "v", "clips": clips_of_a_video}]}])
+    with pytest.raises(UserError, match="video 0 has no video_uid"):
+        clips.wanted([{"videos": [3.5]}])
+
+
 def test_a_folder_with_none_of_the_videos_is_refused_and_nothing_written(place):
     folder, run = place
     with pytest.raises(UserError, match=r"neither gone\.mp4 nor any other; give --videos"):

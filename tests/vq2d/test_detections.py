@@ -113,7 +113,10 @@ def test_elements_are_read_in_small_pieces(tmp_path: Path, monkeypatch: pytest.M
         (b'{"dataset_uids": ["a"], "dataset_predictions": [{}]}', "prediction 0 has no 'top_boxes_per_clip'"),
         (b'{"dataset_uids": ["a"], "dataset_predictions": [7]}', "prediction 0: "),
         (gzip.compress(b'{"dataset_uids": []}', mtime=0)[:-9], "is damaged"),
+        (gzip.compress(b'{"dataset_uids": []}', mtime=0)[:10] + b"\xff" * 30, "is damaged"),
         (b'{"dataset_uids": ["\xff"]}', "is damaged"),
+        (b'{"dataset_uids": [' + b"[" * 10**5, "is not valid JSON"),
+        (b'{"dataset_uids": [' + b"1" * 5000 + b"]}", "is not valid JSON"),
     ],
 )
 def test_damaged_files_are_named(tmp_path: Path, content: bytes, message: str) -> None:
@@ -121,6 +124,31 @@ def test_damaged_files_are_named(tmp_path: Path, content: bytes, message: str) -
     with pytest.raises(UserError, match=message) as caught:
         list(detections.read(tmp_path / "d.json"))
     assert str(tmp_path / "d.json") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"visual_crop": {}}, "prediction 0 has no 'frame_number'"),
+        ({"response_track": [3]}, "prediction 0: .*make the file again"),
+        ({"top_boxes_per_clip": [[{**box(0, 1, 2, 3, 4), "x2": 10**30}]], "top_scores_per_clip": [[1.0]]}, "too large"),
+        ({"search_frames": [None, 1, 2]}, "prediction 0: "),
+    ],
+)
+def test_wrong_entries_are_named(tmp_path: Path, changed: dict[str, object], message: str) -> None:
+    detections.write(tmp_path / "d.json", [val()])
+    value = json.loads((tmp_path / "d.json").read_text())
+    value["dataset_predictions"][0] |= changed
+    (tmp_path / "d.json").write_text(json.dumps(value))
+    with pytest.raises(UserError, match=message):
+        list(detections.read(tmp_path / "d.json"))
+
+
+@pytest.mark.parametrize("content", ["[NaN]", "[-Infinity]", "[1e999]", "[" * 10**5, "1" * 5000])
+def test_what_json_does_not_have_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(UserError, match=r"x\.json is not valid JSON"):
+        json_files.read(tmp_path / "x.json")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -136,6 +164,8 @@ def test_a_query_that_contradicts_itself_is_refused() -> None:
         ({"scores": [SCORES[0], SCORES[0], SCORES[2]]}, r"frame 1: boxes \(0, 4\) and scores \(2,\)"),
         ({"scores": [np.array([np.nan, 0]), *SCORES[1:]]}, "frame 0: a score is not finite"),
         ({"frames": [1]}, "frames has 1 entries for 3 frames"),
+        ({"frames": [4, 2, 3]}, "frames are not ascending"),
+        ({"frames": [0, 1, "a"]}, "invalid literal"),
         ({"clip_similarity": [1.0, None, np.inf]}, "clip_similarity is not finite"),
     ):
         fields = {"boxes": BOXES, "scores": SCORES, **changed}

@@ -207,6 +207,23 @@ def test_files_of_another_kind_are_named(tmp_path: Path) -> None:
         evaluate.main(**paths)
 
 
+def test_wrong_entries_are_named(tmp_path: Path) -> None:
+    paths = write(tmp_path, {"a": {"bboxes": boxes(10, 4)}}, [annotation("a")])
+    whole = json.loads(paths["predictions"].read_text())
+    for key, value in (
+        ("accessed_frames", []),
+        ("predicted_response_track", ["a"]),
+        ("predicted_response_track", [{"bboxes": boxes(10, 4, x=1e308)}]),
+    ):
+        paths["predictions"].write_text(json.dumps({"predictions": {**whole["predictions"], key: value}}))
+        with pytest.raises(UserError, match="has a wrong or missing entry"):
+            evaluate.main(**paths)
+    twice = {key: value * 2 for key, value in whole["predictions"].items()}
+    paths["predictions"].write_text(json.dumps({"predictions": twice}))
+    with pytest.raises(UserError, match="query a is there twice"):
+        evaluate.main(**paths)
+
+
 @pytest.mark.skipif(not DATA.exists(), reason="the published peak file is not here")
 def test_the_published_peaks(tmp_path: Path) -> None:
     paths = {"predictions": DATA / "vq2d_val_vq3d_peak_clip.json", "annotations": DATA / "val_annot_vq3d.json"}

@@ -277,6 +277,24 @@ def test_wrong_options_and_schemas_are_named(tmp_path: Path) -> None:
     assert run(tmp_path, [], schema=Schema.TEST)["results"] == {"videos": []}
 
 
+def test_what_is_wrong_with_annotations_is_one_line(tmp_path: Path) -> None:
+    good = {"dataset_uid": "val_0000000000", "query_frame": 80, "visual_crop": CROP, "response_track": TRACK}
+    box = {key: value for key, value in TRACK[0].items() if key != "width"}
+    for changed, message in (
+        ([{**good, "response_track": [box]}], "a.json: a query has no 'width'; give val_annot"),
+        ([{**good, "response_track": [{**TRACK[0], "x": "left"}]}], "a.json: a query is malformed .*; give val_annot"),
+        ([{key: value for key, value in good.items() if key != "dataset_uid"}], "a query has no 'dataset_uid'; give"),
+        ([good, good], "query val_0000000000 is there twice"),
+    ):
+        (tmp_path / "a.json").write_text(json.dumps(changed))
+        with pytest.raises(UserError, match=message):
+            run(tmp_path, [query(scripted())], annotations=tmp_path / "a.json")
+    with pytest.raises(UserError, match="query val_0000000000 is there twice"):
+        run(tmp_path, [query(scripted()), query(scripted())])
+    with pytest.raises(UserError, match="the detections: a query has no 'x'; make the detections again"):
+        run(tmp_path, [query(scripted(), response_track=[{"frame_number": 2}])])
+
+
 def check(frames: list[int], query_frame: int, clip_scores: list[float]) -> None:
     """What holds for every query of the published file."""
     assert frames == sorted(set(frames))

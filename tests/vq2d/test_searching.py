@@ -259,7 +259,7 @@ def test_a_detector_that_cannot_be_built_leaves_nothing(run, folder, monkeypatch
 
 
 def test_mistakes_are_one_line(run, folder):
-    with pytest.raises(UserError, match="same dataset_uid"):
+    with pytest.raises(UserError, match="query val_0000000000 is there twice"):
         run([query(0, 4), query(0, 4)])
     with pytest.raises(UserError, match="--shard 4 of --shards 2"):
         run(QUERIES, shard=4, shards=2)
