@@ -84,16 +84,25 @@ def own(captions: Path, gold: Path, known: lexicon.Lexicon, split: str, min_shar
     entries, labelled = files.read_json(captions), files.read_json(gold)
     clips: dict[str, tuple[str, float, float]] = {}
     found: list[Caption] = []
-    for video_id in sorted(video_id for video_id, one in labelled.items() if one["split"] == split):
-        segments = entries.get(video_id, {}).get("captions", [])
-        for number, event in enumerate(labelled[video_id]["events"]):
-            clip = f"{video_id}_{number}"
-            texts = [words(one["text"]) for one in segments if _inside(one, event)]
-            for text in filter(None, texts):
-                verbs, nouns = known.classes(text.split())
-                verbs = verbs or tuple(filter(None, [event["type"]]))
-                found.append(Caption(f"{clip}_{len(found)}", clip, text, verbs, nouns))
-                clips[clip] = video_id, event["start"], event["end"]
+    try:
+        for video_id in sorted(video_id for video_id, one in labelled.items() if one["split"] == split):
+            segments = entries.get(video_id, {}).get("captions", [])
+            for number, event in enumerate(labelled[video_id]["events"]):
+                clip = f"{video_id}_{number}"
+                texts = [words(one["text"]) for one in segments if _inside(one, event)]
+                for text in filter(None, texts):
+                    verbs, nouns = known.classes(text.split())
+                    verbs = verbs or tuple(filter(None, [event["type"]]))
+                    found.append(Caption(f"{clip}_{len(found)}", clip, text, verbs, nouns))
+                    clips[clip] = video_id, event["start"], event["end"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            one_line(
+                f"{captions} and {gold} are not this pipeline's captions and annotations ({error!r}); give "
+                "vid2article_master_filtered.json and annotations.json of its work folder",
+                600,
+            )
+        ) from None
     if not found:
         raise UserError(f"no caption of the {split} videos of {captions} is spoken during an event of {gold}")
     relevance.report(captions, found)
@@ -128,10 +137,14 @@ def main(
     if dataset == "captions":
         if captions is None or known is None:
             raise UserError("dataset captions needs --captions and --lexicon")
+        if sentences or videos:
+            raise UserError("dataset captions takes every annotated event; leave --sentences and --videos out")
         found = own(captions, gold, lexicon.read(known), split, min_share)
     else:
         if dataset not in (one.value for one in Dataset if one != Dataset.PARSED):
             raise UserError(f"--dataset {dataset!r}: use captions, epic100, msrvtt, msvd or charades")
+        if captions or known:
+            raise UserError(f"dataset {dataset} has classes of its own; leave --captions and --lexicon out")
         found = published(Dataset(dataset), gold, split, sentences=sentences, videos=videos, min_share=min_share)
     corpus.write(out, found)
     log.info("%s: %d videos, %d captions, %d pairs", out, len(found.videos), len(found.captions), len(found.pairs))

@@ -36,8 +36,8 @@ def read_vocabulary(path: Path) -> Vocabulary:
 
 
 def size(known: Vocabulary) -> int:
-    """Rows of the embedding."""
-    return max(known.values()) + 1
+    """Rows of the embedding: those of all words, and of the special ones."""
+    return max(*known.values(), UNK) + 1
 
 
 def put_vectors(weight: Tensor, known: Vocabulary, path: Path) -> int:

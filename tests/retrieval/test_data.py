@@ -222,6 +222,11 @@ def test_moments(features):
     np.testing.assert_allclose(moments.std, rows.std(0), rtol=1e-6)
 
 
+def test_a_vocabulary_without_the_special_words_has_room_for_them():
+    assert texts.size({"a": 0}) == texts.UNK + 1
+    assert texts.size({"a": 7}) == 8
+
+
 def test_word_vectors_are_put_in(tmp_path):
     (tmp_path / "glove.txt").write_text("rain 1 2\nsun 3 4\n")
     weight = torch.zeros(4, 2)
@@ -257,8 +262,19 @@ def test_own_captions_become_clips(tmp_path):
         ("rain", ("rain",), ()),
     ]
     assert found.pairs.tolist() == [[0, 0], [0, 1], [1, 2]]
+    for wrong in ([1], {"v": {"split": "train"}}, {"v": {"split": "train", "events": [{}]}}, {"v": 3}):
+        (tmp_path / "wrong.json").write_text(json.dumps(wrong))
+        with pytest.raises(UserError, match="are not this pipeline's captions and annotations"):
+            prepare.own(tmp_path / "captions.json", tmp_path / "wrong.json", known, "train")
     with pytest.raises(UserError, match="no caption of the test videos"):
         prepare.own(tmp_path / "captions.json", tmp_path / "annotations.json", known, "test")
+
+
+def test_options_that_a_dataset_has_no_use_for_are_refused(tmp_path):
+    with pytest.raises(UserError, match="leave --sentences and --videos out"):
+        prepare.main("train", tmp_path / "c.json", tmp_path, captions=tmp_path, known=tmp_path, videos=tmp_path)
+    with pytest.raises(UserError, match="leave --captions and --lexicon out"):
+        prepare.main("train", tmp_path / "c.json", tmp_path, "msvd", captions=tmp_path)
 
 
 def test_published_datasets(tmp_path):
