@@ -34,6 +34,13 @@ def test_both_directions_by_hand():
     assert reports["mean"]["rsum"] == {"value": 50 + 100 + 100 + 3 * 100}
 
 
+def test_median_and_mean_ranks_and_recalls_by_hand():
+    ranks = [0, 4, 9, 10, 30]
+    similarity, pairs = -np.tile(np.arange(40.0), (5, 1)), np.stack([np.arange(5), ranks], 1)
+    values = intervals.direction(metrics.measure(similarity, np.ones((5, 40)), pairs), 0, 0).values
+    assert [values[name] for name in ("r1", "r5", "r10", "medr", "meanr")] == pytest.approx([20, 40, 60, 10, 11.6])
+
+
 def queries(seed, count=200):
     random = np.random.default_rng(seed)
     return metrics.measure(random.random((count, 30)), random.choice([0.0, 0.5, 1.0], (count, 30)))
@@ -48,6 +55,13 @@ def test_intervals_hold_the_value_and_are_the_same_for_a_seed():
         assert low <= one.values[name] <= high
     width = np.ptp(one.report()["ndcg"]["ci95"])
     assert width == pytest.approx(2 * 1.96 * queries(0).ndcg.std() / np.sqrt(200), rel=0.2)
+
+
+def test_videos_and_captions_are_drawn_independently():
+    found = directions.summarise({TEXT_TO_VIDEO: queries(0), VIDEO_TO_TEXT: queries(0)}, 100)
+    one, other = (found[name].resampled["ndcg"] for name in (TEXT_TO_VIDEO, VIDEO_TO_TEXT))
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.5
+    assert found["mean"].resampled["ndcg"] == pytest.approx((one + other) / 2)
 
 
 def test_a_system_does_not_differ_from_itself():

@@ -29,7 +29,7 @@ def by_definition(similarity, relevance, threshold=1.0):
     return np.array(found)
 
 
-def drawn(seed, shape=(40, 60), dtype=np.float32, levels=(0, 0, 0, 0, 0.25, 1 / 3, 0.5, 1)):
+def drawn(seed, shape=(40, 60), dtype=np.float32, levels=(0, 0, 0, 0, 0.25, 1 / 3, 0.5, 0.99, 1)):
     """Scores without ties and graded relevance."""
     random = np.random.default_rng(seed)
     scores = random.permuted(np.tile(np.arange(shape[1]), (shape[0], 1)), axis=1) / shape[1] - 0.5

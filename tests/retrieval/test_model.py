@@ -108,6 +108,40 @@ def test_pooling_of_phrases():
     assert encoders.pool_phrases(states, masks & False).tolist() == [[[0.0, 0.0]] * 3]
 
 
+def test_captions_are_embedded_as_defined(net):
+    """Against the definition, word by word and node by node: mean of GRUs, pools, roles, attention over neighbours."""
+    text, encoder = words([3], 4, verbs=((1,),), nouns=((0, 2),)), net.text_encoder
+    layer = encoder.gcn.layers[0]
+    with torch.no_grad():
+        both = encoder.rnn(encoder.embedding(text.ids[:, :3]))[0][0]  # (3, 16)
+        states = (both[:, :8] + both[:, 8:]) / 2
+        weights = encoder.ft_attn(states)[:, 0].softmax(0)
+        role = encoder.role_embedding.weight[1]
+        sentence, verb, noun = weights @ states, states[1] * role, torch.maximum(states[0], states[2]) * role
+        query, key = layer.edge_attn_query, layer.edge_attn_key
+        scale = 4**0.5  # of (dimension 8) / 2
+        shares = torch.stack([query(verb) @ key(one) / scale for one in (sentence, noun)]).softmax(0)
+        expected = {
+            "sentence": sentence,  # nothing tells it anything
+            "verbs": verb + layer.ctx_layer(shares[0] * sentence + shares[1] * noun),
+            "nouns": noun + layer.ctx_layer(verb),
+        }
+        found = net.texts(text)
+    for name, value in expected.items():
+        one = getattr(found, name)[0] if name == "sentence" else getattr(found, name)[0, 0]
+        torch.testing.assert_close(one, layer.layernorm(value), msg=name)
+    assert found.verb_mask.sum() == found.noun_mask.sum() == 1
+
+
+def test_neighbours_count_alike_without_attention():
+    net = model.initial(FEATURES, VOCABULARY, OPTIONS.model_copy(update={"graph_attention": False}), 0).eval()
+    nodes, edges = torch.randn(1, 3, 8), torch.tensor([[[0, 0, 0], [1.0, 0, 1], [0, 1, 0]]])
+    layer = net.text_encoder.gcn.layers[0]
+    context = torch.stack([torch.zeros(8), (nodes[0, 0] + nodes[0, 2]) / 2, nodes[0, 1]])
+    expected = layer.layernorm(nodes[0] + layer.ctx_layer(context))
+    torch.testing.assert_close(net.text_encoder.gcn(nodes, edges)[0], expected)
+
+
 def test_bf16_stays_close(net):
     torch.manual_seed(0)
     frames, lengths, text = torch.randn(2, 4, FEATURES), torch.tensor([4, 2]), words([3, 2], 5)
