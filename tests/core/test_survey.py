@@ -139,6 +139,15 @@ def test_what_a_process_works_on_stays(work, capsys):
     assert (folder / "0001" / "c.bin").exists() and not (folder / "0000").exists()
 
 
+def test_what_is_half_deleted_counts_as_done_no_more(work, monkeypatch):
+    age(work, OLD, 8)
+    monkeypatch.setattr(gc.shutil, "rmtree", lambda folder: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        gc.main(work, really=True)
+    folder = work / "length/items" / OLD.id / "0000"
+    assert (folder / "a.bin").exists() and items.read_journal(folder / "journal.jsonl") == {}
+
+
 def test_estimate_by_hand(tmp_path):
     folder = tmp_path / "benchmarks"
     for name, seconds in (("s3d/0000", 10), ("s3d/0001", 20), ("s3d/0002", 90), ("coref_train", 30)):
