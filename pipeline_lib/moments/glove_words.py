@@ -72,6 +72,5 @@ def words(options: MomentsData, count_file: Path, vector_file: Path | None, text
         raise UserError(f"{vector_file} has no vector of any word of the sentences; give vectors of English words")
     index = table.index
     if options.uncounted_words == "as_published":
-        counted = vocabulary.words(count_file).labels
-        index = {word: place for word, place in index.items() if word in counted}
+        index = {word: place for word, place in index.items() if word in known.listed}
     return Words(options, known, index, table.matrix, only=False)

@@ -99,5 +99,6 @@ def open_parts(
         split: Sentences.of(encoder, (one.sentence for one in found), options.data.normalise_text)
         for split, found in moments.items()
     }
-    said[splits[0]].check(files.vocabulary, splits[0])
+    counted = options.dataset != "own" and splits[0] == options.splits.train
+    said[splits[0]].check(files.vocabulary, splits[0], counted)
     return {split: Part(found, options, videos, said[split], split) for split, found in moments.items()}

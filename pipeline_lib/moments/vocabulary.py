@@ -1,5 +1,6 @@
 """Count file or glove.pkl → the class of each token that masked-word reconstruction tells apart (specs: mesm §2, §3)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -26,12 +27,15 @@ class Vocabulary:
         labels: token → class; the most frequent has 0.
         size: V; every other token has class V. With CLIP, start has V + 1 and end V + 2.
         path: the file it was read from.
+        marks: whether sentences have a start and an end.
+        listed: all tokens of the file, those without a class among them.
     """
 
     labels: dict[Token, int]
     size: int
     path: Path
-    marks: bool = False  # whether sentences have a start and an end
+    marks: bool = False
+    listed: frozenset[Token] = frozenset()
 
     @property
     def classes(self) -> int:
@@ -45,26 +49,29 @@ class Vocabulary:
 
 def clip(path: Path, size: int) -> Vocabulary:
     """The first `size` ids of a CLIP_tokenized_count.txt, lines `id count`."""
-    return Vocabulary(
-        dict(_lines(path, size, 2, "id count, as token_counts --tokenizer clip writes it")), size, path, True
-    )
+    listed = _lines(path, 2, "id count, as token_counts --tokenizer clip writes it")
+    return Vocabulary(_ranks(listed, size), size, path, True, frozenset(listed))
 
 
-def words(path: Path, size: int | None = None) -> Vocabulary:
-    """The first `size` words (None: all) of a GloVe_tokenized_count.txt, lines `word id count`."""
-    found = dict(_lines(path, size, 3, "word id count, as token_counts --tokenizer glove writes it"))
-    return Vocabulary(found, len(found) if size is None else size, path)
+def words(path: Path, size: int) -> Vocabulary:
+    """The first `size` words of a GloVe_tokenized_count.txt, lines `word id count`."""
+    listed = _lines(path, 3, "word id count, as token_counts --tokenizer glove writes it")
+    return Vocabulary(_ranks(listed, size), size, path, False, frozenset(listed))
 
 
 def pickled(path: Path, size: int) -> tuple[Vocabulary, glove.Vocabulary]:
     """The `size` most frequent words of a glove.pkl (or of a folder of text.glove), and its vectors."""
     found = glove.read(path)
     common = [word for word, _ in found.counter.most_common(size)]
-    return Vocabulary({word: place for place, word in enumerate(common)}, size, path), found
+    return Vocabulary(_ranks(common, size), size, path, False, frozenset(found.w2id)), found
 
 
-def _lines(path: Path, size: int | None, columns: int, expected: str) -> list[tuple[Token, int]]:
-    found: list[tuple[Token, int]] = []
+def _ranks(tokens: Sequence[Token], size: int) -> dict[Token, int]:
+    return {token: place for place, token in enumerate(tokens[:size])}
+
+
+def _lines(path: Path, columns: int, expected: str) -> list[Token]:
+    found: list[Token] = []
     seen: set[Token] = set()
     for number, line in reading.lines(path):
         fields = line.split(" ")
@@ -74,9 +81,7 @@ def _lines(path: Path, size: int | None, columns: int, expected: str) -> list[tu
         if token in seen:
             raise reading.wrong(path, number, f"{fields[0]} stands there twice", expected)
         seen.add(token)
-        found.append((token, len(found)))
-        if len(found) == size:
-            break
+        found.append(token)
     if not found:
         raise UserError(f"{path} is empty; expected lines {expected}")
     return found

@@ -121,7 +121,16 @@ def test_nltk_is_asked_for_by_name(monkeypatch):
 def test_a_count_file_of_another_dataset_is_refused(counts, vectors):
     found = encode(SIMPLE, counts, vectors, "person door zebra yak gnu")
     with pytest.raises(UserError, match=r"80% of the tokens of train are not among the classes of .*another dataset\?"):
-        found.check(counts, "train")
+        found.check(counts, "train", counted=False)
+
+
+def test_a_count_file_of_other_sentences_is_refused_where_it_should_list_all(counts, vectors):
+    fine = encode(SIMPLE, counts, vectors, *["person opens the door."] * 2)
+    fine.check(counts, "train", counted=True)  # door has no class, but the file has it; the full stop is no word
+    found = encode(SIMPLE, counts, vectors, "the person opens the person", "the door opens the zebra")
+    found.check(counts, "test", counted=False)
+    with pytest.raises(UserError, match=r"10\.0% of the words of train are not in .*another dataset\?"):
+        found.check(counts, "train", counted=True)
 
 
 @pytest.mark.parametrize(
