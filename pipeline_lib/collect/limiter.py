@@ -83,29 +83,30 @@ class Limiter:
         }
 
     def acquire(self, *buckets: str) -> None:
-        """Wait until one more request may be sent, and count it. Raises StopStage while everything is stopped."""
+        """Wait until one more request may be sent, and count it. Raises StopStage while everything is stopped.
+
+        Who waits for a token when a pause begins waits on after it: the requests stay as far apart as they were.
+        """
+        wait: float | None = None  # seconds until the token is there; None before it is taken
         while True:
-            with self._state() as (state, now):
+            with self._state(write=wait is None) as (state, now):
                 self._raise_if_stopped(state, now)
                 paused = state.pause.left(now)
-                if not paused:
+                if not paused and wait is None:
                     wait = max(self._take(state, bucket) for bucket in buckets)
-            if paused:
-                self._sleep(min(paused, STEP))
-                continue
-            while wait > 0:
-                self._sleep(min(wait, STEP))
-                wait -= STEP
-                with self._state(write=False) as (state, now):
-                    self._raise_if_stopped(state, now)
-            return
+            if not paused and not wait:
+                return
+            step = min(paused or wait or 0.0, STEP)
+            self._sleep(step)
+            if not paused and wait:
+                wait -= step
 
     def refused(self, what: str, refusal: Refused) -> None:
         """Note a refusal: everybody pauses. Raises StopStage when it is one too many, or the pause asked for is too long."""
         limits = self._limits
         with self._state() as (state, now):
             row = state.refusals[what] = state.refusals.get(what, 0) + 1
-            pause = min(limits.wait * 2.0 ** (row - 1), limits.max_wait) * random.uniform(0.75, 1.25)
+            pause = min(limits.wait * 2.0 ** min(row - 1, 60), limits.max_wait) * random.uniform(0.75, 1.25)
             pause = max(pause, refusal.after or 0.0)
             if row >= limits.stop_after or (refusal.after or 0.0) > limits.max_wait:
                 state.stopped = Span(now, max(60 * limits.stop_minutes, refusal.after or 0.0))
@@ -135,7 +136,8 @@ class Limiter:
         return max(0.0, -state.tokens[bucket] / rate)
 
     def _fill(self, state: State, now: float) -> None:
-        passed = max(0.0, now - state.at)
+        """Add the tokens of the time since they were last added; a pause brings none."""
+        passed = max(0.0, now - max(state.at, state.pause.start + state.pause.seconds))
         for bucket, (rate, size) in self._rates.items():
             state.tokens[bucket] = min(size, state.tokens.get(bucket, size) + passed * rate)
         state.at = now

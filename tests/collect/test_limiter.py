@@ -99,6 +99,40 @@ def test_retry_after_holds_everybody(limiter, world, tmp_path):
     assert world.slept == pytest.approx(70)
 
 
+def test_no_burst_after_a_pause(limiter, world):
+    limiter.refused("pages", Refused("429", after=70))
+    times = []
+    for _ in range(4):
+        limiter.acquire(REQUESTS)
+        times.append(round(world.now - 1000, 6))
+    assert times == [70, 71, 72, 73]
+
+
+def test_who_already_waits_for_a_token_keeps_a_pause_too(limiter, world, tmp_path):
+    refused_at = []
+
+    def sleep(seconds):
+        world.sleep(seconds / 2)
+        if not refused_at:
+            limiter.refused("pages", Refused("429", after=70))
+            refused_at.append(world.now)
+        world.sleep(seconds / 2)
+
+    other = Limiter(tmp_path, LIMITS, clock=world.clock, sleep=sleep)
+    for _ in range(4):  # the last one waits for a second
+        other.acquire(REQUESTS)
+    assert 70 <= world.now - refused_at[0] <= 71
+
+
+def test_refusals_without_end_pause_for_max_wait(limiter, world, tmp_path):
+    patient = Limiter(tmp_path, LIMITS.model_copy(update={"stop_after": 10_000}), clock=world.clock, sleep=world.sleep)
+    for _ in range(1100):
+        patient.refused("pages", Refused("429"))
+    before = world.now
+    patient.acquire(REQUESTS)
+    assert 75 <= world.now - before <= 125
+
+
 def test_pauses_double_with_jitter(limiter, world):
     slept = []
     for _ in range(3):
@@ -106,6 +140,7 @@ def test_pauses_double_with_jitter(limiter, world):
         before = world.now
         limiter.acquire(REQUESTS)
         slept.append(world.now - before)
+    slept = [slept[0], slept[1] - 1, slept[2] - 1]  # a second for the next token, which a pause doesn't bring
     assert [1.5 <= slept[0] <= 2.5, 3 <= slept[1] <= 5, 6 <= slept[2] <= 10] == [True] * 3
 
 
