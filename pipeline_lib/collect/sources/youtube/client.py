@@ -7,10 +7,10 @@ request is counted and every refusal known.
 import email.utils
 import logging
 import os
+import re
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import requests
 import yt_dlp.extractor.youtube  # noqa: F401 - registers the JavaScript runtimes
@@ -30,6 +30,9 @@ T = TypeVar("T")
 
 HOSTS = ("youtube.com", "youtube-nocookie.com", "googlevideo.com", "googleapis.com")
 MAX_ANSWER = 20 * 10**6  # bytes of a caption file or the like
+
+#: Narrower than any client's notion of an address: they differ in which host `https://a\\@b` names.
+_ADDRESS = re.compile(r"https://([a-z0-9.-]+)(?::443)?(?:[/?#]|\Z)", re.IGNORECASE)
 
 
 class Client:
@@ -139,12 +142,12 @@ class _NoPlainHttp(HTTPAdapter):
 
 def check_address(url: str) -> None:
     """Raise ItemError for an address that isn't https of YouTube's hosts: answers of a site can name any."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if host == "www.google.com" and parts.path.startswith("/sorry"):
+    match = _ADDRESS.match(url)
+    host, rest = (match[1].lower(), url[match.end(1) :]) if match else ("", "")
+    if host == "www.google.com" and rest.startswith("/sorry"):
         raise Refused("a captcha (google.com/sorry)", reason=Reason.REQUEST_BLOCKED)
-    if parts.scheme != "https" or not any(host == one or host.endswith(f".{one}") for one in HOSTS):
-        raise ItemError(Reason.NETWORK, f"an address that is none of YouTube's: {parts.scheme}://{host}")
+    if not any(host == one or host.endswith(f".{one}") for one in HOSTS):
+        raise ItemError(Reason.NETWORK, f"an address that is none of YouTube's: {re.split('[?#]', url)[0][:80]}")
 
 
 def refusal_of(status: int, header: str | None) -> Refused | None:
@@ -158,7 +161,7 @@ def retry_after(header: str | None, now: float | None = None) -> float | None:
     if not header:
         return None
     if header.strip().isascii() and header.strip().isdigit():
-        return float(min(int(header), 10**6))
+        return min(float(header), 1e6)
     try:
         moment = email.utils.parsedate_to_datetime(header).timestamp()
     except (ValueError, TypeError):
