@@ -1,6 +1,9 @@
 """Ledgers of searched queries → the official intermediate JSON of all of them, in the order of the list of queries."""
 
+import hashlib
+import json
 import logging
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -27,16 +30,32 @@ def named(queries: list[Json]) -> dict[str, Json]:
     )
 
 
+def digest(query: Json) -> str:
+    """Of everything that is annotated, so that a search can be told from one of another query of that name."""
+    text = json.dumps(query, sort_keys=True)
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[:16]
+
+
 def collected(queries: dict[str, Json], rows: dict[str, Row], root: Path) -> Iterator[detections.QueryDetections]:
     """The detections of the queries that have some, in the order of the list."""
     for name, query in queries.items():
         row = rows[name]
         if not row.ok:
             continue
-        with np.load(root / str(row.artefact), allow_pickle=False) as stored:
-            frames, counts, similarity = stored["frames"], stored["counts"], stored["similarity"]
-            ends = np.cumsum(counts)[:-1]
-            boxes, scores = np.split(stored["boxes"], ends), np.split(stored["scores"], ends)
+        if row.source_sha256.partition(" ")[0] != digest(query):
+            raise UserError(
+                f"query {name} is not what was searched under that name; run pipeline_lib.vq2d.detect again"
+            )
+        try:
+            with np.load(root / str(row.artefact), allow_pickle=False) as stored:
+                frames, counts, similarity = stored["frames"], stored["counts"], stored["similarity"]
+                ends = np.cumsum(counts)[:-1]
+                boxes, scores = np.split(stored["boxes"], ends), np.split(stored["scores"], ends)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise UserError(
+                f"the detections of query {name} are gone or damaged ({error}); run pipeline_lib.vq2d.detect again,"
+                " in the workflow after pipeline_lib.core.check"
+            ) from None
         plain = bool((frames == np.arange(len(frames))).all())
         known = not np.isnan(similarity).all()
         yield detections.QueryDetections(
@@ -57,7 +76,7 @@ def write(out: Path, queries: dict[str, Json], rows: dict[str, Row], root: Path)
     """Write the detection file, name what is left out, and count.
 
     Args:
-        rows: of all queries.
+        rows: of all queries, made from these.
         root: folder that the ledgers' artefacts are relative to.
     """
     missing = next((name for name in queries if name not in rows), None)
@@ -65,9 +84,12 @@ def write(out: Path, queries: dict[str, Json], rows: dict[str, Row], root: Path)
         raise UserError(
             f"no ledger has query {missing}; give the ledgers of all shards, made from this list of queries"
         )
-    report(rows)
+    report({name: rows[name] for name in queries})
     written = detections.write(out, collected(queries, rows, root))
-    log.info("%s: %d of %d queries", out, written, len(queries))
+    if written:
+        log.info("%s: %d of %d queries", out, written, len(queries))
+    else:
+        log.warning("%s is empty: none of %d queries could be searched, for the reasons above", out, len(queries))
 
 
 def report(rows: dict[str, Row]) -> None:
@@ -89,7 +111,10 @@ def main(
         rows |= ledger.read(path)
     if len({row.spec for row in rows.values()}) > 1:
         raise UserError("the ledgers are of different options, weights or code; run pipeline_lib.vq2d.detect again")
-    write(out, named(annotations.read_flat(annotated)), rows, ledger.root(ledgers[0]))
+    roots = {ledger.root(path) for path in ledgers}
+    if len(roots) > 1:
+        raise UserError("the ledgers lie in different folders; give those of one, with the items beside them")
+    write(out, named(annotations.read_flat(annotated)), rows, roots.pop())
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@
 Clips are split into shards; a run with --shard does one of them and writes no D.json, one without does what is left.
 """
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
@@ -142,8 +140,7 @@ def main(
 
         def version(name: str) -> str:
             query = queries[name]
-            digest = hashlib.sha1(json.dumps(query, sort_keys=True).encode(), usedforsecurity=False).hexdigest()[:16]
-            return f"{digest} in {reader.version(str(query.get('clip_uid')))}"
+            return f"{collect.digest(query)} in {reader.version(str(query.get('clip_uid')))}"
 
         for number in numbers:
             ledger = ledgers / f"{ids.shard_name(number)}.parquet"

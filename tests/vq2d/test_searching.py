@@ -216,6 +216,30 @@ def test_shards_give_the_same_file(run, folder):
         collect.main(ledgers[:1], folder / "annot.json.gz", folder / "s.json")
 
 
+def test_what_does_not_fit_the_ledgers_is_not_collected(run, folder):
+    run(QUERIES)
+    made = [folder / "d.queries/0000.parquet"], folder / "annot.json.gz", folder / "again.json"
+    collect.main(*made)
+    json_files.write(folder / "annot.json.gz", [query(0, 6, clip="d"), *QUERIES[1:]])
+    with pytest.raises(UserError, match="query val_0000000000 is not what was searched under that name"):
+        collect.main(*made)
+    json_files.write(folder / "annot.json.gz", QUERIES)
+    (stored,) = folder.glob("d.queries/items/*/0000/val_0000000002.npz")
+    stored.write_bytes(b"PK")
+    with pytest.raises(UserError, match="detections of query val_0000000002 are gone or damaged"):
+        collect.main(*made)
+    stored.unlink()
+    with pytest.raises(UserError, match="detections of query val_0000000002 are gone or damaged"):
+        collect.main(*made)
+
+
+def test_an_empty_file_is_said(run, folder, caplog):
+    with caplog.at_level("INFO"):
+        run([query(0, 0), query(1, 100)])
+    assert "d.json is empty: none of 2 queries could be searched" in caplog.text
+    assert list(detections.read(folder / "d.json")) == []
+
+
 def test_a_changed_query_is_searched_again(run, folder):
     run(QUERIES)
     changed = [query(0, 6, clip="d"), *QUERIES[1:]]
