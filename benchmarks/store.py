@@ -29,7 +29,7 @@ from pipeline_lib.core import files
 from pipeline_lib.store import layouts, pieces, sources
 from pipeline_lib.store.features import Features
 from pipeline_lib.store.layouts import FileSink, Layout
-from pipeline_lib.store.merge import merge_file, merge_folder
+from pipeline_lib.store.merge import merge_files, merge_folder
 from pipeline_lib.store.pieces import Squeeze
 from pipeline_lib.store.reader import FeatureFile
 
@@ -122,7 +122,7 @@ def merging(work: Path, folder: Path, repeats: int) -> dict[str, Any]:
 def reading(work: Path, folder: Path, repeats: int, items: int) -> dict[str, Any]:
     videos, flat = work / "videos.hdf5", work / "flat.hdf5"
     merge_folder(folder, videos)
-    merge_file(videos, flat, layout=Layout.FLAT)
+    merge_files([videos], flat, layout=Layout.FLAT)
     chooser = random.Random(0)
     with (
         FeatureFile(flat) as from_flat,

@@ -1,8 +1,9 @@
-"""A stage's artefacts, or any folder of .npy and .npz files → one HDF5 with an array, or a group of arrays, per video id.
+"""A stage's artefacts, a folder of .npy and .npz files, or merged files → one HDF5, an array or a group of arrays per video id.
 
     python -m pipeline_lib.store.merge --in work/s3d --step 1.6 --out s3d.hdf5         # a stage, by its ledgers
     python -m pipeline_lib.store.merge --in features/ --out clip_image.hdf5            # as MESM's npy2hdf5
     python -m pipeline_lib.store.merge --in clip_image.hdf5 --layout flat --out clip_image.flat.hdf5
+    python -m pipeline_lib.store.merge --in a/s3d.hdf5 --in b/s3d.hdf5 --out s3d.hdf5  # of other videos each
 
 Ids sorted, arrays uncompressed and contiguous, no times stored, in the oldest file format that holds the content, so
 that any h5py opens it: equal artefacts give equal bytes. Blocks of 2 MB are in memory, a few at a time. The file appears
@@ -11,14 +12,11 @@ under its name when it is whole, and is left alone when it already holds what wo
 
 import contextlib
 import logging
-import math
 import time
-from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from pipeline_lib.core import cli
@@ -27,9 +25,9 @@ from pipeline_lib.core.fingerprint import fingerprint
 from pipeline_lib.store import layouts, merge_objects, pieces, sources
 from pipeline_lib.store.export_files import whole_file
 from pipeline_lib.store.layouts import Attributes, ComparingSink, Different, FileSink, Layout
+from pipeline_lib.store.merge_files import joined
 from pipeline_lib.store.merged_file import attributes_of
-from pipeline_lib.store.pieces import Entry, Piece, Squeeze
-from pipeline_lib.store.reader import FeatureFile
+from pipeline_lib.store.pieces import Piece, Squeeze
 from pipeline_lib.store.sources import Sources
 
 log = logging.getLogger(__name__)
@@ -77,24 +75,14 @@ def merge_folder(
     return _merge(sources.of_folder(folder, key, squeeze), out, step, start, layout)
 
 
-def merge_file(path: Path, out: Path, *, layout: Layout) -> bool:
-    """Write the features of a merged file in the other layout; with the spec, step and start that it has."""
-    if path.resolve() == out.resolve():
-        raise UserError(f"{path} can't be written over while it is read; give another --out")
-    with FeatureFile(path) as file:
-        found = Sources([Entry(video_id, str(path)) for video_id in file.ids], file.spec, Counter(ok=len(file)))
-        step, start = (float(file.attributes[name]) for name in ("step", "start"))
-        return _merge(found, out, step, start, layout, lambda: pieces_of(file))
-
-
-def pieces_of(file: FeatureFile) -> Generator[list[Piece]]:
-    """The arrays of a merged file, as `pieces.read` yields those of other files."""
-    for video_id in file.ids:
-        dtype, shape = file.kind(video_id)
-        step = max(1, pieces.BUFFER // (dtype.itemsize * math.prod(shape[1:])))
-        for first in range(0, shape[0], step):
-            rows = file.rows(video_id, first, first + step)
-            yield [Piece(video_id, dtype, shape, first == 0, rows.reshape(-1).view(np.uint8).data)]
+def merge_files(paths: Sequence[Path], out: Path, *, layout: Layout) -> bool:
+    """Write the features of merged files, each of other videos, into one; with the spec, step and start that they have."""
+    for path in paths:
+        if path.resolve() == out.resolve():
+            raise UserError(f"{path} can't be written over while it is read; give another --out")
+    with joined(paths) as files:
+        step, start = (float(files.files[0].attributes[name]) for name in ("step", "start"))
+        return _merge(files.sources(), out, step, start, layout, files.pieces)
 
 
 def _merge(
@@ -157,9 +145,12 @@ def _up_to_date(
 
 def main(
     out: Annotated[Path, typer.Option(help="HDF5 file to write")],
-    source: Annotated[
-        Path | None,
-        typer.Option("--in", help="folder of a stage (work/s3d), folder of .npy or .npz files, or merged HDF5"),
+    given: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--in",
+            help="folder of a stage (work/s3d), folder of .npy or .npz files, or merged HDF5; --in again for further HDF5 files",
+        ),
     ] = None,
     ledgers: Annotated[Path | None, typer.Option(help="folder of a stage, as --in")] = None,
     shards: Annotated[
@@ -179,12 +170,12 @@ def main(
         ),
     ] = Squeeze.ROWS,
 ) -> None:
-    """Merge a stage's artefacts, or a folder of .npy and .npz files, into one HDF5."""
-    where = source or ledgers
-    if where is None or (source and ledgers):
+    """Merge a stage's artefacts, a folder of .npy and .npz files, or merged files of other videos each, into one HDF5."""
+    if bool(given) == bool(ledgers):
         raise UserError("give either --in or --ledgers")
-    if where.is_file():
-        merge_file(where, out, layout=layout)
+    where, *further = given or [ledgers or Path()]
+    if where.is_file() or further:
+        merge_files([where, *further], out, layout=layout)
     elif ledgers or shards or sources.is_stage(where):
         if step is None:
             raise UserError(f"{where} is a stage's folder; give --step, the seconds from one row to the next")

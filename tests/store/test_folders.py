@@ -14,7 +14,7 @@ from pipeline_lib.core.errors import UserError
 from pipeline_lib.store import merge as module
 from pipeline_lib.store import pieces
 from pipeline_lib.store.layouts import Layout
-from pipeline_lib.store.merge import merge_file, merge_folder
+from pipeline_lib.store.merge import merge_files, merge_folder
 from pipeline_lib.store.pieces import Squeeze
 from pipeline_lib.store.reader import FeatureFile
 
@@ -110,7 +110,7 @@ def test_every_kind_of_number_comes_back(
     for name, array in made.items():
         np.save(tmp_path / "in" / f"{name}.npy", np.asarray(array, order=order))
     merge_folder(tmp_path / "in", tmp_path / "a.hdf5")
-    merge_file(tmp_path / "a.hdf5", tmp_path / "b.hdf5", layout=Layout.FLAT)
+    merge_files([tmp_path / "a.hdf5"], tmp_path / "b.hdf5", layout=Layout.FLAT)
     with h5py.File(tmp_path / "a.hdf5") as store, FeatureFile(tmp_path / "b.hdf5") as flat:
         assert list(store) == sorted(made)
         for name, array in made.items():

@@ -8,7 +8,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import typer
 from torch.utils.data import DataLoader
+from typer.testing import CliRunner
 
 from pipeline_lib.core import ids, ledger
 from pipeline_lib.core.errors import UserError
@@ -16,7 +18,7 @@ from pipeline_lib.core.ledger import Row
 from pipeline_lib.store import merge as merging
 from pipeline_lib.store.features import Features
 from pipeline_lib.store.layouts import Layout
-from pipeline_lib.store.merge import merge, merge_file, merge_folder
+from pipeline_lib.store.merge import merge, merge_files, merge_folder
 from pipeline_lib.store.reader import FeatureFile, ObjectFile
 
 LENGTHS = {"a.avi": 5, "b": 1, "c_1": 9, "features": 3}
@@ -135,12 +137,36 @@ def test_pickles_hold_no_open_file(stores: list[Path]) -> None:
 
 def test_layouts_turn_into_each_other(tmp_path: Path, stores: list[Path], layout: Layout) -> None:
     other = Layout.FLAT if layout is Layout.VIDEOS else Layout.VIDEOS
-    assert merge_file(stores[0], tmp_path / "other.hdf5", layout=other)
-    assert not merge_file(stores[0], tmp_path / "other.hdf5", layout=other)
-    merge_file(tmp_path / "other.hdf5", tmp_path / "again.hdf5", layout=layout)
+    assert merge_files([stores[0]], tmp_path / "other.hdf5", layout=other)
+    assert not merge_files([stores[0]], tmp_path / "other.hdf5", layout=other)
+    merge_files([tmp_path / "other.hdf5"], tmp_path / "again.hdf5", layout=layout)
     assert (tmp_path / "again.hdf5").read_bytes() == stores[0].read_bytes()
     with pytest.raises(UserError, match="another --out"):
-        merge_file(stores[0], stores[0], layout=other)
+        merge_files([stores[0]], stores[0], layout=other)
+
+
+def test_files_of_other_videos_become_what_one_merge_of_all_would_be(tmp_path: Path, layout: Layout) -> None:
+    parts = {"whole": "cbad", "one": "bd", "two": "ca", "again": "xa", "later": "y", "wider": "z"}
+    for name, ids_there in parts.items():
+        (tmp_path / name).mkdir()
+        for video_id in ids_there:
+            np.save(tmp_path / name / f"{video_id}.npy", np.full((2, 6 if name == "wider" else 4), ord(video_id), "f4"))
+        step = 2.0 if name == "later" else 1.5
+        merge_folder(tmp_path / name, tmp_path / f"{name}.hdf5", step=step, layout=layout)
+
+    def join(*names: str) -> str:
+        inputs = [word for name in names for word in ("--in", str(tmp_path / f"{name}.hdf5"))]
+        app = typer.Typer()
+        app.command()(merging.main)
+        done = CliRunner().invoke(app, [*inputs, "--out", str(tmp_path / "out.hdf5"), "--layout", layout])
+        return str(done.exception)
+
+    assert join("one", "two") == "None"
+    assert (tmp_path / "out.hdf5").read_bytes() == (tmp_path / "whole.hdf5").read_bytes()
+    assert "two.hdf5 and " in join("two", "again") and "both have a; leave" in join("two", "again")
+    assert "have unlike step (2.0, 1.5)" in join("one", "later")
+    assert "wider.hdf5 holds float32 rows of (6,) but" in join("one", "wider")
+    assert (tmp_path / "out.hdf5").read_bytes() == (tmp_path / "whole.hdf5").read_bytes()
 
 
 def test_the_flat_layout_opens_with_plain_h5py(tmp_path: Path) -> None:
