@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
@@ -71,7 +71,21 @@ class Videos:
 
     def measure(self, names: Sequence[str]) -> list[Scale]:
         """Scales of the files over some videos."""
-        return [Scale.of(source.rows(name, self.clips(name)) for name in names) for source in self.sources]
+        return [self._scale(source, names) for source in self.sources]
+
+    def _scale(self, source: Source, names: Sequence[str]) -> Scale:
+        widths: dict[int, str] = {}  # and the first video that has them
+
+        def parts() -> Iterator[np.ndarray]:
+            for name in names:
+                rows = _read(source, name, self.clips(name))
+                widths.setdefault(rows.shape[1], name)
+                if len(widths) > 1:
+                    said = ", ".join(f"{width} of {one}" for width, one in widths.items())
+                    raise UserError(f"{source.path}: videos have features of different columns ({said}); give one kind")
+                yield rows
+
+        return Scale.of(parts())
 
     def __getitem__(self, name: str) -> Video:
         return self._kept(name)
@@ -107,11 +121,9 @@ class Videos:
         count = self.clips(name)
         parts = []
         for place, source in enumerate(self.sources):
-            rows = source.rows(name, count)[:count].astype(np.float32)
+            rows = _read(source, name, count)
             if self.scales is not None:
                 rows = (rows - self.scales[place].mean) / self.scales[place].std
-            if not np.isfinite(rows).all():
-                raise UserError(f"{source.path}: the features of {name} hold NaN or infinite numbers; make them again")
             parts.append(unit(rows) if self.options.normalise_video else rows)
         rows = np.concatenate(parts, axis=1)
         rows = rows[: self.options.max_video] if self._cut else pooled(rows, self.options.max_video)
@@ -140,6 +152,14 @@ class Videos:
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
+
+
+def _read(source: Source, name: str, count: int) -> np.ndarray:
+    """The first `count` rows of a video, float32."""
+    rows = source.rows(name, count)[:count].astype(np.float32)
+    if not np.isfinite(rows).all():
+        raise UserError(f"{source.path}: the features of {name} hold NaN or infinite numbers; make them again")
+    return rows
 
 
 def first(names: Sequence[str]) -> str:

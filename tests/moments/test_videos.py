@@ -114,6 +114,19 @@ def test_broken_features_are_named(tmp_path):
         Videos([tmp_path / "c.hdf5"], PLAIN)
 
 
+def test_what_cannot_be_standardised_is_named_by_its_video(tmp_path):
+    nan = store(tmp_path / "a.hdf5", v=[[1, 2]], w=[[1, np.nan]])
+    with (
+        Videos([nan], PLAIN) as opened,
+        pytest.raises(UserError, match="the features of w hold NaN"),
+    ):  # not v, the first
+        opened.measure(["v", "w"])
+    two = store(tmp_path / "b.hdf5", v=[[1]], w=[[1, 2]])
+    message = r"b.hdf5: videos have features of different columns \(1 of v, 2 of w\); give one kind"
+    with Videos([two], PLAIN) as opened, pytest.raises(UserError, match=message):
+        opened.measure(["v", "w"])
+
+
 def test_a_squeezed_video_is_one_row(tmp_path):
     with Videos([store(tmp_path / "a.hdf5", v=[1, 2, 3])], PLAIN) as opened:
         assert opened["v"].rows.tolist() == [[1, 2, 3]]
