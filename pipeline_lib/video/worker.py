@@ -4,9 +4,9 @@
         for frame in worker.frames(path, Sampling(every=3.0)):
             …
 
-The process is started once and again after a crash. It is sent a line of JSON per request and answers with lines of JSON,
-those of frames followed by their bytes; nothing it sends is executed, so a decoder that a hostile file has taken over
-gains nothing here. While a frame is being used the next ones are decoded, as far as the pipe holds them.
+The process is started once and again after a crash. It is sent a line of JSON per request and answers with texts of JSON
+behind their lengths, those of frames followed by their bytes; nothing it sends is executed, so a decoder that a hostile
+file has taken over gains nothing here. While a frame is being used the next ones are decoded, as far as the pipe holds them.
 """
 
 import contextlib
@@ -35,6 +35,7 @@ from pipeline_lib.video.probe import VideoInfo, probe
 from pipeline_lib.video.sampling import Sampling
 
 PIPE = 1 << 20  # bytes that a pipe holds, where the system allows it
+LENGTH = 4  # bytes of a text's length; to look for its end byte by byte cost more than all else here
 STARTING = 60.0  # seconds that a worker may take to import what it needs
 
 
@@ -143,11 +144,8 @@ class Worker:
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
-        """The next line, parsed; raises what it says went wrong."""
-        line = bytearray()
-        while not line.endswith(b"\n"):
-            line += self._receive(1)
-        answer: dict[str, Any] = json.loads(line)
+        """The next text, parsed; raises what it says went wrong."""
+        answer: dict[str, Any] = json.loads(self._receive(int.from_bytes(self._receive(LENGTH), "big")))
         if "reason" in answer:
             raise ItemError(answer["reason"], answer["detail"])
         return answer
@@ -201,7 +199,8 @@ def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until there are no more."""
 
     def say(**content: Any) -> None:
-        answers.write(json.dumps(content).encode() + b"\n")
+        text = json.dumps(content).encode()
+        answers.write(len(text).to_bytes(LENGTH, "big") + text)
 
     say(ready=True)
     answers.flush()

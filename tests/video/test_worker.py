@@ -34,6 +34,17 @@ def test_the_same_frames_as_in_this_process(video):
         assert one.probe(video) == probe(video)
 
 
+def test_a_frame_costs_three_reads(video, monkeypatch):
+    """Not one per letter of what is said of it: with many small frames that was the limit, whatever the decoders."""
+    reads, receive = [], Worker._receive
+    monkeypatch.setattr(Worker, "_receive", lambda one, count: reads.append(count) or receive(one, count))
+    with Worker() as one:
+        one.probe(video)
+        reads.clear()
+        assert len(list(one.frames(video, Sampling(0.1, filters="scale=8:8")))) == 40
+    assert len(reads) == 2 + 3 * 40 + 2  # the probe's answer, the frames, the end
+
+
 def test_a_bad_file_has_its_reason_and_the_next_one_works(tmp_path, video):
     (tmp_path / "x.mp4").write_bytes(b"\x13\x37" * 500)
     with Worker() as one:
@@ -59,7 +70,7 @@ def test_limits_of_pixels_and_seconds(video):
 
 def serving(monkeypatch, body):
     """Let workers run `body` in place of the decoder, after they have said that they are ready."""
-    code = f"import os, signal, sys, time\nos.write(1, b'{{}}\\n')\nsys.stdin.readline()\n{body}"
+    code = f"import os, signal, sys, time\nos.write(1, bytes([0, 0, 0, 2]) + b'{{}}')\nsys.stdin.readline()\n{body}"
 
     def start(limits):
         return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
