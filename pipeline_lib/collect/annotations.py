@@ -6,11 +6,12 @@ event_coreference: [[event index, sentence index]]}}; seconds throughout.
 
 import logging
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import TypeAdapter, ValidationError
 
+from pipeline_lib.collect.gold import Annotation
 from pipeline_lib.collect.sources import open_source
 from pipeline_lib.collect.sources.local import LocalSource
 from pipeline_lib.config.collect import SourceOptions
@@ -18,38 +19,6 @@ from pipeline_lib.core import arguments, cli, files
 from pipeline_lib.core.errors import UserError, explain
 
 log = logging.getLogger(__name__)
-
-
-class Event(BaseModel):
-    """An interval of a video in which something happens."""
-
-    start: float = Field(ge=0)
-    end: float
-    type: str = ""
-
-    @model_validator(mode="after")
-    def _forward(self) -> "Event":
-        if self.end <= self.start:
-            raise ValueError(f"event ends at {self.end} s, before its start {self.start} s")
-        return self
-
-
-class Annotation(BaseModel):
-    """Gold of one video."""
-
-    split: Literal["train", "val", "test"]
-    duration: float = Field(gt=0)
-    article_sentences: list[str]
-    temporal_proposals: list[float] = []
-    events: list[Event] = []
-    event_coreference: list[tuple[int, int]] = []
-
-    @model_validator(mode="after")
-    def _indices(self) -> "Annotation":
-        for event, sentence in self.event_coreference:
-            if not (0 <= event < len(self.events) and 0 <= sentence < len(self.article_sentences)):
-                raise ValueError(f"event_coreference [{event}, {sentence}] points past the events or sentences")
-        return self
 
 
 def check(values: dict[str, Any], origin: str) -> dict[str, Any]:

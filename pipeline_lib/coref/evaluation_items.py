@@ -58,7 +58,8 @@ def items(
     """The items of a split, and of the videos that are left out the reason."""
     found, left_out = [], {}
     for video_id in inputs.videos(split):
-        reason = inputs.why_not(video_id) or unusable(inputs.annotations[video_id], protocol)
+        reason = inputs.why_not(video_id) or inputs.malformed.get(video_id)
+        reason = reason or unusable(inputs.annotations[video_id], protocol)
         if reason is None:
             try:
                 found.append(_item(inputs, video_id, protocol, moments, options))
@@ -71,14 +72,10 @@ def items(
 
 def unusable(gold: dict[str, Any], protocol: str) -> str | None:
     """Why the annotation of a video can't be used, or None."""
-    events, sentences = len(gold["events"]), len(gold["article_sentences"])
-    if not sentences:
+    if not gold["article_sentences"]:
         return "its article has no sentences"
-    if protocol == WITHOUT and not events:
+    if protocol == WITHOUT and not gold["events"]:
         return "no event is annotated"
-    for event, sentence in gold["event_coreference"]:
-        if not (0 <= event < events and 0 <= sentence < sentences):
-            return f"event_coreference [{event}, {sentence}] is beyond its {events} events or {sentences} sentences"
     return None
 
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pipeline_lib.collect.annotations import Annotation, Event
+from pipeline_lib.collect.gold import Annotation, Event
 from pipeline_lib.collect.sources.local_files import id_of
 from pipeline_lib.core import cli, files
 from pipeline_lib.core.errors import UserError, one_line

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from pipeline_lib.config.coref import CorefData
-from pipeline_lib.core import files
 from pipeline_lib.core.errors import UserError
-from pipeline_lib.coref import rows
+from pipeline_lib.coref import entries, rows
 from pipeline_lib.coref.stop_words import STOP_WORDS
 from pipeline_lib.store.reader import FeatureFile, ObjectFile
 from pipeline_lib.text import vectors
@@ -38,6 +37,10 @@ class Inputs:
         objects: objects.hdf5.
         features: one or more HDF5 files of clip features; clips are pooled in each and concatenated.
         words: word vectors.
+
+    Attributes:
+        captions, annotations: entries by video id.
+        malformed: of annotations that are not of their form, the reason.
     """
 
     def __init__(
@@ -50,8 +53,8 @@ class Inputs:
         options: CorefData,
     ) -> None:
         self.options = options
-        self.captions: dict[str, Any] = read_captions(captions)
-        self.annotations: dict[str, Any] = files.read_json(annotations)
+        self.captions = entries.read_captions(captions)
+        self.annotations, self.malformed = entries.read_annotations(annotations)
         self.words = vectors.load(words)
         self._stack = ExitStack()
         self._objects = self._stack.enter_context(ObjectFile(objects))
@@ -74,7 +77,7 @@ class Inputs:
 
     def videos(self, split: str) -> list[str]:
         """Ids of a split, sorted."""
-        return of_split(self.captions, self.annotations, split)
+        return entries.of_split(self.captions, self.annotations, split)
 
     def why_not(self, video_id: str) -> str | None:
         """Why a video can't be used, or None."""
@@ -135,26 +138,6 @@ class Inputs:
         if row is None and self.options.fold_case and word.lower() not in STOP_WORDS:
             row = self.words.index.get(word.lower())
         return row
-
-
-def read_captions(path: Path) -> dict[str, Any]:
-    """{video_id: entry} of a vid2article master file.
-
-    Raises:
-        UserError: it is another JSON file.
-    """
-    found = files.read_json(path)
-    if not isinstance(found, dict) or not all(isinstance(one, dict) and "captions" in one for one in found.values()):
-        raise UserError(f"{path} holds entries without captions; give vid2article_master_filtered.json")
-    return found
-
-
-def of_split(captions: dict[str, Any], annotations: dict[str, Any], split: str) -> list[str]:
-    """Ids of a split, sorted. What is not annotated as val or test is for training, if it has captions."""
-    if split == "train":
-        held_out = {video_id for video_id, entry in annotations.items() if entry["split"] != "train"}
-        return sorted(set(captions) - held_out)
-    return sorted(video_id for video_id, entry in annotations.items() if entry["split"] == split)
 
 
 def _require_finite(array: np.ndarray, video_id: str, path: str) -> None:

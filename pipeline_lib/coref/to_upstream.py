@@ -23,7 +23,7 @@ from pipeline_lib.core import cli, files, ids
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.progress import track
 from pipeline_lib.coref import rows, train
-from pipeline_lib.coref.inputs import of_split
+from pipeline_lib.coref.entries import of_split, read_annotations, read_captions, untrainable
 from pipeline_lib.coref.upstream_entries import COREFERENT, OTHER
 from pipeline_lib.coref.upstream_store import RATES, Objects
 from pipeline_lib.store.export_files import whole_folder
@@ -42,6 +42,7 @@ class Source:
 
     captions: dict[str, Any]
     annotations: dict[str, Any]
+    malformed: dict[str, str]  # of annotations that are not of their form, the reason
     objects: ObjectFile
     features: dict[str, FeatureFile]  # by the names of RATES
     names: Names
@@ -163,10 +164,10 @@ def export(source: Source, to: Folder, n_pair: int) -> dict[str, dict[str, str]]
     left_out: dict[str, dict[str, str]] = {}
     used = set()
     for video_id in track(of_split(source.captions, source.annotations, "train"), "export train"):
-        count = len(source.captions[video_id]["captions"])
-        reason = source.why_not(video_id)
-        if reason is None and count < max(n_pair, 1):
-            reason = f"{count} caption segments, and the loader draws {n_pair}" if count else "no captions"
+        count = len(source.captions[video_id]["captions"] or ())
+        reason = source.why_not(video_id) or untrainable(source.captions[video_id])
+        if reason is None and count < n_pair:
+            reason = f"{count} caption segments, and the loader draws {n_pair}"
         if reason:
             left_out.setdefault("train", {})[video_id] = reason
             continue
@@ -178,7 +179,7 @@ def export(source: Source, to: Folder, n_pair: int) -> dict[str, dict[str, str]]
             tables.setdefault(f"{split}_with_proposals", {}),
         )
         for video_id in track(of_split(source.captions, source.annotations, split), f"export {split}"):
-            reason = source.why_not(video_id)
+            reason = source.why_not(video_id) or source.malformed.get(video_id)
             if reason is None and not source.annotations[video_id]["article_sentences"]:
                 reason = "its article has no sentences"
             if reason:
@@ -245,7 +246,7 @@ def main(
         opened = {"resnet152": flat, "resnext101": deep}
         for name, file in opened.items():
             require_rate(file, RATES[name])
-        source = Source(files.read_json(captions), files.read_json(annotations), regions, opened, Names(vocabulary))
+        source = Source(read_captions(captions), *read_annotations(annotations), regions, opened, Names(vocabulary))
         with whole_folder(out) as folder:
             export(source, Folder(folder, out.absolute()), n_pair)
 

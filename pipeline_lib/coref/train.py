@@ -17,6 +17,7 @@ from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.fingerprint import fingerprint
 from pipeline_lib.coref import losses, operating_point, training_items
 from pipeline_lib.coref.checkpoint import Checkpoint, dimensions, options_of
+from pipeline_lib.coref.entries import untrainable
 from pipeline_lib.coref.evaluation_items import Item, items
 from pipeline_lib.coref.inputs import Inputs, Moments
 from pipeline_lib.coref.metrics import flatten, measure
@@ -43,9 +44,7 @@ def usable(inputs: Inputs) -> list[str]:
     """Training videos with features and captions; the others are named in the log."""
     videos = []
     for video_id in inputs.videos("train"):
-        reason = inputs.why_not(video_id)
-        if reason is None and not inputs.captions[video_id]["captions"]:
-            reason = "no captions"
+        reason = inputs.why_not(video_id) or untrainable(inputs.captions[video_id])
         if reason is None:
             videos.append(video_id)
         else:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from pipeline_lib.collect.annotations import Event
+from pipeline_lib.collect.gold import Event
 from pipeline_lib.core.errors import explain
 
 COREFERENT, OTHER = "EVENT_COREFERENCE", "NONE"  # labels of sentences; the loaders only look for the first

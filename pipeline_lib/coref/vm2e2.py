@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline_lib.collect.annotations import Annotation
+from pipeline_lib.collect.gold import Annotation
 from pipeline_lib.core import cli, files
 from pipeline_lib.core.errors import UserError, explain, one_line
 from pipeline_lib.coref import vm2e2_articles, vm2e2_boxes, vm2e2_reader

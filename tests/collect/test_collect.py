@@ -78,7 +78,7 @@ GOLD = {
 
 def test_annotations_are_checked():
     assert check({"b": GOLD, "a": GOLD}, "gold.json") == json.loads(json.dumps({"a": GOLD, "b": GOLD}))
-    with pytest.raises(UserError, match=r"gold\.json: .*points past"):
+    with pytest.raises(UserError, match=r"gold\.json: .*is beyond its"):
         check({"a": {**GOLD, "event_coreference": [[0, 2]]}}, "gold.json")
     with pytest.raises(UserError, match=r"a\.split = 'dev'"):
         check({"a": {**GOLD, "split": "dev"}}, "gold.json")

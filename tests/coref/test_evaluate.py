@@ -218,6 +218,35 @@ class TestNothingIsLost:
             assert left_out["video35"] == "no features in objects.hdf5"
             assert result["test"]["counts"]["videos"] == 1
 
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            (lambda entry: entry.pop("duration"), "duration is missing"),
+            (lambda entry: entry["events"][0].update(start="x"), "events.0.start = 'x'"),
+            (lambda entry: entry["events"][0].update(end=float("nan")), "events.0.end = nan"),
+            (lambda entry: entry.update(event_coreference=[[0]]), "event_coreference.0.1 is missing"),
+        ],
+    )
+    def test_an_annotation_of_another_form(self, world, options, change, reason):
+        content = files.read_json(world.paths["annotations"])
+        change(content["video30"])
+        world.paths["annotations"].write_text(json.dumps(content))
+        for result in assess(world, options).results.values():
+            assert list(result["test"]["left_out"]) == ["video30"] and result["test"]["counts"]["videos"] == 5
+            assert reason in result["test"]["left_out"]["video30"]
+
+    def test_what_an_annotation_may_leave_out(self, world, options):
+        gold(
+            world, lambda content: [content["video30"].pop(key) for key in ("temporal_proposals", "event_coreference")]
+        )
+        assert assess(world, options).results[WITH]["test"]["counts"]["videos"] == 6
+
+    @pytest.mark.parametrize("content", [[], {"a": 1}, {"a": {"split": "testing"}}])
+    def test_another_file_than_annotations(self, world, options, content):
+        files.write_json(world.paths["annotations"], content)
+        with pytest.raises(UserError, match=r"annotations\.json.*give annotations\.json"):
+            assess(world, options)
+
     def test_a_baseline_that_lacks_a_video_takes_it_from_all(self, world, options):
         class Space:
             def why_not(self, video_id):

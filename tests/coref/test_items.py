@@ -6,7 +6,8 @@ from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import files
 from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref import evaluation_items, training_items
-from pipeline_lib.coref.inputs import Moments, read_captions
+from pipeline_lib.coref.entries import read_captions
+from pipeline_lib.coref.inputs import Moments
 from pipeline_lib.coref.model import Dimensions, Net
 
 

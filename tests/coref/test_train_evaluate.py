@@ -106,6 +106,16 @@ def test_nothing_to_train_on(world, options):
         fit(world, options)
 
 
+@pytest.mark.parametrize("wrong", [{"start": 0.0, "text": "x"}, {"start": 0.0, "duration": 1.0, "text": None}])
+def test_captions_of_another_form_are_not_trained_on(world, options, wrong):
+    captions = files.read_json(world.paths["captions"])
+    captions["video00"]["captions"][0] = wrong
+    captions["video01"]["captions"] = None
+    files.write_json(world.paths["captions"], captions)
+    with world.open(options) as inputs:
+        assert train.usable(inputs) == [f"video{i:02d}" for i in range(2, 24)]
+
+
 def test_command_lines_and_table(world, options, tmp_path, capsys):
     paths = world.paths
     files.write_json(tmp_path / "s3d.json", {"network": "s3d", "name": "untrained", "trained": False, "sha256": "x"})
