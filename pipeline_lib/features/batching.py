@@ -22,7 +22,15 @@ Kind = tuple[tuple[int, ...], str]  # shape and type of a unit
 
 log = logging.getLogger(__name__)
 _WAITING = 4  # batches' worth of units that may wait for others of their shape
-_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")
+#: The last two are what cuBLAS and cuDNN say when there is no room left for their handle or workspace.
+_MESSAGES = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "status_alloc_failed",
+    "unable to find an engine",
+)
 
 
 class Batches(Generic[Item]):

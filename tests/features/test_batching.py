@@ -94,6 +94,29 @@ def test_batches_shrink_until_they_fit(room, caplog):
     assert batches.size <= room and "out of memory" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:128] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("std::bad_alloc"),
+        MemoryError(),
+    ],
+    ids=str,
+)
+def test_every_way_of_running_out_of_memory_shrinks_batches(error):
+    def forward(batch):
+        if len(batch) > 2:
+            raise error
+        return batch.sum(axis=1).tolist()
+
+    assert dict(Batches(forward, 8, fill=True).across(parts(*VIDEOS))) == ROWS
+
+
 def test_what_doesnt_fit_alone_is_one_videos_fault():
     def forward(batch):
         if batch.shape[1] > 2:
