@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pipeline_lib.config.video import Limits
 from pipeline_lib.core import device, files
-from pipeline_lib.core.errors import ItemError, Reason
+from pipeline_lib.core.errors import ItemError, Reason, UserError, one_line
 from pipeline_lib.core.items import Item, Write
 from pipeline_lib.core.spec import Spec
 from pipeline_lib.core.stage import run_stage
@@ -68,12 +68,21 @@ class Extractor:
 
 
 def prepared(where: str, precision: str) -> torch.device:
-    """The device, set up for equal bytes every time, after a look at whether it can do `precision`."""
+    """The device, set up for equal bytes every time, after a look at whether it can do `precision`.
+
+    Raises:
+        UserError: it can't, or the GPU is full, taken by a process that shares it with nobody, or too old for this PyTorch.
+    """
     device.deterministic()
     target = device.choose(where)
     device.dtype(precision, target)
     if target.index is not None:
-        torch.cuda.set_device(target)
+        try:
+            torch.cuda.set_device(target)
+            torch.zeros(1, device=target)
+        except RuntimeError as error:
+            problem = one_line(str(error).partition("\n")[0])  # behind it, advice for CUDA's programmers
+            raise UserError(f"{target} can't be used ({problem}); free it, or take another device") from None
     return target
 
 

@@ -23,11 +23,12 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from pipeline_lib.core import arguments, checkpoint, cli, device, files
+from pipeline_lib.core import arguments, checkpoint, cli, files
 from pipeline_lib.core.errors import ItemError, Reason, UserError, one_line
 from pipeline_lib.features import resnet152, resnext101
 from pipeline_lib.features.batching import Batches
 from pipeline_lib.features.embed import finish
+from pipeline_lib.features.extract import prepared
 from pipeline_lib.features.nets import resnet2d, resnet_fast, resnext3d
 from pipeline_lib.features.parallel import Decoder, side_by_side
 from pipeline_lib.video.probe import VideoInfo
@@ -206,8 +207,7 @@ def main(
         raise UserError(
             "--type 2d needs --weights: resnet152-394f9c45.pth of torchvision, or a file of features.weights"
         )
-    device.deterministic()
-    target = device.choose(where)
+    target = prepared(where, "fp32")
     net = chosen.faster(checkpoint.load(chosen.build(), weights or resnext).to(target))
     gpu = target.type == "cuda"
 
