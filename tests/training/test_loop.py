@@ -54,6 +54,14 @@ def test_one_step_by_hand(line, tmp_path):
     assert loss > 0
 
 
+def test_gradients_are_scaled_down_to_clip_norm(line, tmp_path):
+    """So far that Adam's epsilon, 1e-8, outweighs them: it moves weights by 0.3 · 1e-12 / 1e-8 at most."""
+    task = line()
+    before = task.net[1].weight.detach().clone()
+    fit(task, options(epochs=1, clip_norm=1e-12), CPU, tmp_path, {})
+    assert 0 < (task.net[1].weight.detach() - before).abs().max() < 1e-3
+
+
 def test_a_group_of_batches_is_one_larger_batch(line, tmp_path):
     """Eight batches in groups of 3, 3, 2: the gradient is that of the mean over the group."""
     task, steps = line(), []
@@ -127,7 +135,11 @@ def test_more_epochs_go_on_and_fewer_start_again(line, tmp_path, undisturbed):
 
 def test_other_inputs_or_options_start_again(line, tmp_path):
     fit(line(), options(), CPU, tmp_path, {"data": 1})
-    for changed, key in ((options(), {"data": 2}), (options(learning_rate=0.1), {"data": 2})):
+    for changed, key in (
+        (options(), {"data": 2}),
+        (options(seed=2), {"data": 2}),
+        (options(learning_rate=0.1), {"data": 2}),
+    ):
         task = line()
         fit(task, changed, CPU, tmp_path, key)
         assert task.made[0] == (1, 0)
@@ -140,6 +152,8 @@ def test_a_broken_state_starts_again(line, tmp_path, undisturbed):
     fit(line(), options(), CPU, tmp_path / "broken", {})
     last = tmp_path / "broken" / "last.pt"
     last.write_bytes(last.read_bytes()[:1000])
+    same(fit(line(), options(), CPU, tmp_path / "broken", {}), undisturbed)
+    (tmp_path / "broken" / f"best_{undisturbed.epoch}.pt").unlink()
     same(fit(line(), options(), CPU, tmp_path / "broken", {}), undisturbed)
 
 

@@ -77,12 +77,12 @@ def test_two_processes_learn_what_one_learns_and_share_the_batches(tmp_path):
 
 @pytest.mark.slow
 def test_a_group_that_does_not_divide_evenly_and_a_resumed_run(tmp_path):
-    """Groups of 3, 3 and 2 batches over two processes; then the same killed in epoch 2 and resumed by one process."""
-    one = run(tmp_path / "one", 0, accumulate=3)
-    close(one, run(tmp_path / "two", 2, accumulate=3))
+    """Groups of 7 and 1 batches over two processes, one of which has none of the latter; killed in epoch 2, resumed by one."""
+    one = run(tmp_path / "one", 0, accumulate=7)
+    close(one, run(tmp_path / "two", 2, accumulate=7))
     with pytest.raises(RuntimeError, match="killed"):
-        run(tmp_path / "killed", 2, accumulate=3, stop="stop")
-    close(one, run(tmp_path / "killed", 0, accumulate=3))
+        run(tmp_path / "killed", 2, accumulate=7, stop="stop")
+    close(one, run(tmp_path / "killed", 0, accumulate=7))
 
 
 @pytest.mark.slow
