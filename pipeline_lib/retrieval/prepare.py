@@ -37,14 +37,15 @@ def published(
     """A split of a published dataset.
 
     EPIC-Kitchens has a narration per clip: each is a pair in training; otherwise clips are ranked against `sentences`, or
-    against every narration once. The others' videos have several captions and the classes that enough of them have.
+    against every narration once. The others' videos have several captions and the classes that enough of them have; except in
+    training, a caption is found with any video that has one of the same text.
     """
     listed = dataset == Dataset.EPIC100 and path.suffix == ".csv"
     found = annotations.read(dataset, path, sentences=None if listed else sentences)
     relevance.report(path, found)
     order = [database.video_name(name) for name in names.read(videos)] if videos else None
     if dataset != Dataset.EPIC100:
-        about = sides.by_video(found, min_share, order)
+        about = sides.by_video(found, min_share, order, same_text=split != "train")
         text = {caption.caption_id: caption for caption in found}
         rows = [
             Video(name, name, *classes)

@@ -92,7 +92,7 @@ def collect(
         other = annotations.read(dataset, against, proxy=proxy) if against else found
         return sides.by_caption(found, other)
     order = [database.video_name(name) for name in names.read(videos)] if videos else None
-    return sides.by_video(found, min_share, order)
+    return sides.by_video(found, min_share, order, same_text=True)
 
 
 def report(path: Path, captions: Sequence[Caption]) -> None:

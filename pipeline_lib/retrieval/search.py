@@ -92,7 +92,7 @@ def main(
         said.setdefault(found.videos[video].video_id, []).append(found.captions[caption].text)
     for place, (value, video) in enumerate(listed, 1):
         seconds = "" if video.start is None else f"{video.start:.1f}–{video.end:.1f}"
-        captions = "; ".join(said.get(video.video_id, [])[:2])
+        captions = "; ".join(list(dict.fromkeys(said.get(video.video_id, [])))[:2])
         shown.add_row(str(place), f"{value:.3f}", video.feature, seconds, captions)
     console = Console(width=None if Console().is_terminal else 130, markup=False)
     console.print(shown)

@@ -60,10 +60,18 @@ def by_caption(rows: Sequence[Caption], columns: Sequence[Caption]) -> Sides:
     return Sides(Side(ids, names), _captions(columns, kinds), _sorted(pairs))
 
 
-def by_video(captions: Sequence[Caption], min_share: float = MIN_SHARE, videos: Sequence[str] | None = None) -> Sides:
+def by_video(
+    captions: Sequence[Caption],
+    min_share: float = MIN_SHARE,
+    videos: Sequence[str] | None = None,
+    *,
+    same_text: bool = False,
+) -> Sides:
     """A row per video with the classes pooled over its captions: MSR-VTT, MSVD, Charades.
 
     Args:
+        same_text: a caption belongs to every video that has one of the same text, as in upstream's evaluation (it looks
+            captions up by their text); by default to its own alone, as in training.
         videos: the videos wanted, in the order of the rows; columns follow it. By default the order of the captions.
 
     Raises:
@@ -81,14 +89,17 @@ def by_video(captions: Sequence[Caption], min_share: float = MIN_SHARE, videos: 
             )
         )
     columns = [caption for name in order for caption in own[name]]
-    pairs = [(i, 0) for i, name in enumerate(order) for _ in own[name]]
     kinds = parts(columns)
     pooled = {
         part: [pool([getattr(caption, part) for caption in own[name]], min_share) for name in order] for part in kinds
     }
-    place = np.array(pairs, np.int64).reshape(-1, 2)
-    place[:, 1] = np.arange(len(place))
-    return Sides(Side(order, pooled), _captions(columns, kinds), place)
+    keys = [(same_text and caption.text) or caption.caption_id for caption in columns]
+    rows_of: dict[str, set[int]] = defaultdict(set)
+    place = {name: i for i, name in enumerate(order)}
+    for key, caption in zip(keys, columns, strict=True):
+        rows_of[key].add(place[caption.video_id])
+    pairs = [(i, j) for j, key in enumerate(keys) for i in rows_of[key]]
+    return Sides(Side(order, pooled), _captions(columns, kinds), _sorted(pairs))
 
 
 def pool(captions: Sequence[Labels], min_share: float = MIN_SHARE) -> Labels:

@@ -297,6 +297,12 @@ def test_published_datasets(tmp_path):
     assert found.videos == [Video("video7", "video7", (1,), ()), Video("video9", "video9", (2,), (6,))]
     assert [caption.text for caption in found.captions] == ["a car", "rain", "sun"]
 
+    (tmp_path / "sentences.json").write_text(json.dumps({"video7.mp4": ["a car", "sun"], "video9.mp4": ["sun"]}))
+    for split, pairs in (("train", [[0, 0], [0, 1], [1, 2]]), ("val", [[0, 0], [0, 1], [0, 2], [1, 1], [1, 2]])):
+        read = tmp_path / "msrvtt.json", split
+        found = prepare.published(Dataset.MSRVTT, *read, sentences=tmp_path / "sentences.json")
+        assert found.pairs.tolist() == pairs
+
 
 def test_classes_that_are_a_string_are_named(tmp_path):
     entries = {"video7_0": {"annotations": [{"verb_class": "cut", "noun_classes": [1]}]}}

@@ -92,6 +92,14 @@ def test_a_row_per_video_a_column_per_caption():
         sides.by_video(captions, videos=["v", "x"])
 
 
+def test_captions_of_the_same_text_belong_to_each_others_videos_in_evaluation():
+    texts = {"v_0": "a man sings", "v_1": "", "w_0": "a man sings", "w_1": "", "w_2": "a man sings"}
+    captions = [Caption(name, name[0], text, (1,), (1,)) for name, text in texts.items()]
+    assert sides.by_video(captions).pairs.tolist() == [[0, 0], [0, 1], [1, 2], [1, 3], [1, 4]]
+    found = sides.by_video(captions, same_text=True).pairs.tolist()
+    assert found == [[0, 0], [0, 1], [0, 2], [0, 4], [1, 0], [1, 2], [1, 3], [1, 4]]
+
+
 def test_captions_belong_to_clips_of_the_same_text():
     again = Caption("e", "e", "take plate", (0,), (3,))
     about = sides.by_caption([*CLIPS, again], [CLIPS[0], CLIPS[2]])
