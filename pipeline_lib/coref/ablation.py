@@ -3,7 +3,6 @@
 python -m pipeline_lib.coref.ablation work/coref/ablation/*/*.json --out results/coref_ablation.json
 """
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 import matplotlib
 import typer
 
-from pipeline_lib.config import load
+from pipeline_lib.config import Config
 from pipeline_lib.config.base import as_dict
 from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import cli, files, provenance
@@ -126,6 +125,13 @@ def plot(path: Path, found: Mapping[str, Any]) -> None:
         pyplot.close(figure)
 
 
+def _run(path: Path) -> dict[str, Any]:
+    found = files.read_json(path)
+    if not isinstance(found, dict) or not {"factor", "value", "seeds"} <= found.keys():
+        raise UserError(f"{path} is no result of coref.variant; give the files of <work>/coref/ablation")
+    return found
+
+
 def main(
     runs: Annotated[list[Path], typer.Argument(help="JSON files of pipeline_lib.coref.variant")],
     out: Annotated[Path, typer.Option(help="coref_ablation.json; .md and .svg are written beside it")],
@@ -135,9 +141,9 @@ def main(
     config: Annotated[str, typer.Option(help="the whole configuration as JSON")] = "{}",
 ) -> None:
     """Put the scores of all variants into one table and one plot."""
-    whole = load(json.loads(config))
+    whole = cli.parse_options(Config, config, "--config")
     about = {path.stem: files.read_json(path) for path in weights or []}
-    read = [files.read_json(path) for path in runs]
+    read = [_run(path) for path in runs]
     found = table(read, whole.coref)
     remarks = notes(about, whole)
     plot(out.with_suffix(".svg"), found)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import torch
 import typer
 
-from pipeline_lib.config import Config, load
+from pipeline_lib.config import Config
 from pipeline_lib.config.base import as_dict
 from pipeline_lib.config.coref import Coref, CorefEvaluation
 from pipeline_lib.core import arguments, cli, device, files, provenance
@@ -184,7 +184,7 @@ def main(
     s3d_weights: Annotated[Path | None, typer.Option(help="weights that s3d.hdf5 was made with")] = None,
 ) -> None:
     """Score val and test without and with proposals, MILO beside the baselines of coref.evaluation.baselines."""
-    whole = load(json.loads(config))
+    whole = cli.parse_options(Config, config, "--config")
     device.deterministic()
     target = device.choose(where)
     about = {path.stem: files.read_json(path) for path in weights or []}

@@ -7,10 +7,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipeline_lib.core import cli, files
-from pipeline_lib.core.errors import UserError
+from pipeline_lib.core import cli
 from pipeline_lib.coref.names import MILO, SYSTEMS
-from pipeline_lib.coref.tables import HEADINGS, ahead, cell, in_order, named, protocols
+from pipeline_lib.coref.tables import HEADINGS, ahead, cell, in_order, named, protocols, read
 
 MARKS = {"better": "▲", "worse": "▼", "not told apart": "≈"}
 COLUMNS = ("precision", "recall", "f1", "average_precision")
@@ -35,9 +34,7 @@ def table(results: dict[str, Any], split: str) -> Table:
 
 def main(path: Annotated[Path, typer.Argument(help="coref_eval.json")] = Path("results/coref_eval.json")) -> None:
     """Print the test scores of a finished run."""
-    content = files.read_json(path)
-    if not isinstance(content, dict) or not {"results", "notes"} <= content.keys():
-        raise UserError(f"{path} is no result of coref.evaluate; give coref_eval.json")
+    content = read(path)
     console = Console(width=None if Console().is_terminal else 160)
     console.print(table(content["results"], "test"))
     console.print(

@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from pipeline_lib.core import cli, files
+from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref.names import MILO, PROTOCOLS, SYSTEMS
 from pipeline_lib.report import page
 
@@ -121,6 +122,18 @@ def left_out(content: dict[str, Any]) -> Table:
     return Table("Videos left out", ["split", "video", "reason"], [list(row) for row in found])
 
 
+def read(path: Path) -> dict[str, Any]:
+    """A result of coref.evaluate.
+
+    Raises:
+        UserError: it is another JSON file.
+    """
+    content = files.read_json(path)
+    if not isinstance(content, dict) or not {"results", "notes", "protocol", "provenance"} <= content.keys():
+        raise UserError(f"{path} is no result of coref.evaluate; give coref_eval.json")
+    return content
+
+
 def tables(content: dict[str, Any]) -> list[Table]:
     """All tables of a result, test before val; empty ones are not shown."""
     found = []
@@ -197,7 +210,7 @@ def main(
     page_out: Annotated[Path, typer.Option("--html", help="coref_eval.html")],
 ) -> None:
     """Write the tables of a finished evaluation."""
-    content = files.read_json(result)
+    content = read(result)
     files.write_text(out, markdown(content))
     files.write_text(page_out, html(content))
 

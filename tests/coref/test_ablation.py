@@ -71,6 +71,15 @@ def test_runs_of_another_configuration_are_refused(wanted, runs):
         ablation.table(runs, wanted)
 
 
+def test_other_files_and_texts_are_refused(wanted, tmp_path):
+    other = tmp_path / "other.json"
+    other.write_text("[]")
+    with pytest.raises(UserError, match=r"other\.json is no result of coref\.variant"):
+        ablation.main([other], tmp_path / "out.json")
+    with pytest.raises(UserError, match=r"--config { is not a JSON object"):
+        ablation.main([other], tmp_path / "out.json", [], "{")
+
+
 def test_commands(world, wanted, tmp_path):
     device.deterministic()
     paths = world.paths

@@ -112,6 +112,13 @@ def test_protocols_of_the_threshold(world, options):
     assert published["f1"]["value"] == best["f1"]
 
 
+def test_a_configuration_that_is_no_json(world, tmp_path):
+    paths = world.paths
+    common = (paths["captions"], paths["annotations"], paths["objects"], [paths["s3d"]], paths["words"])
+    with pytest.raises(UserError, match=r"--config coref: {} is not a JSON object"):
+        evaluate.main(tmp_path / "milo.safetensors", *common, tmp_path / "out.json", [], "coref: {}", "cpu")
+
+
 def test_a_fixed_threshold_needs_no_val(world, options):
     gold(world, lambda content: [entry.update(split="train") for entry in split(content, "val")])
     result = assess(world, configured(options, protocol="fixed")).results[WITHOUT]

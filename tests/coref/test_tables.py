@@ -109,3 +109,5 @@ def test_a_result_of_another_task_is_refused(tmp_path):
     (tmp_path / "moments_eval.json").write_text('{"task": "moment retrieval"}')
     with pytest.raises(UserError, match=r"give coref_eval\.json"):
         summary.main(tmp_path / "moments_eval.json")
+    with pytest.raises(UserError, match=r"give coref_eval\.json"):
+        tables.main(tmp_path / "moments_eval.json", tmp_path / "a.md", tmp_path / "a.html")
