@@ -19,6 +19,7 @@ SPLITS = {
     "val_object": "highlight_val_object.jsonl",
 }
 _EXPECTED = "{qid, query, duration, vid}, outside test with relevant_clip_ids, saliency_scores and relevant_windows"
+_LONGEST = 7 * 86_400.0  # seconds of a video whose clips are scored: each clip takes memory when it is measured
 _Score = Annotated[int, Field(ge=0, le=4)]
 
 
@@ -37,6 +38,8 @@ class _Query(BaseModel):
             raise ValueError(f"{len(self.saliency_scores)} scores for {len(self.relevant_clip_ids)} clips")
         if len(people := {len(scores) for scores in self.saliency_scores}) > 1:
             raise ValueError(f"scores of {min(people)} people for one clip, of {max(people)} for another")
+        if self.relevant_clip_ids and self.duration > _LONGEST:
+            raise ValueError(f"scored clips of a video of {self.duration:g} s, which is more than a week")
         for start, end in self.relevant_windows:
             if not 0 <= start <= end <= self.duration:
                 raise ValueError(f"window [{start:g}, {end:g}] outside the {self.duration:g} s of the video")

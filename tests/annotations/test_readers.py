@@ -180,6 +180,7 @@ def test_qvhighlights(tmp_path: Path) -> None:
         (query(saliency_scores=[[], []]), "saliency_scores.0 = []: Tuple should have at least 1 item"),
         (query(relevant_windows=[[140, 152]]), "window [140, 152] outside the 150 s"),
         (query(relevant_windows=[]), "no relevant_windows"),
+        (query(duration=1e9), "scored clips of a video of 1e+09 s, which is more than a week"),
     ],
 )
 def test_malformed_queries_are_named(tmp_path: Path, line: str, message: str) -> None:
