@@ -59,6 +59,13 @@ def test_rank_contrast_of_levels():
     assert found.item() == pytest.approx(expected / 2, rel=1e-5)  # the second query adds 0
 
 
+def test_the_highest_label_counts_on_eleven_levels():
+    found = saliency.ranks(
+        torch.zeros(1, 2), torch.zeros(1, 2), torch.tensor([[12.0, 0.0]]), torch.ones(2, 1, 2).bool(), 1
+    )
+    assert found.item() == pytest.approx(11 * math.log(4), rel=1e-5)
+
+
 def test_triplets():
     scores = torch.tensor([[0.0, 1.0, 0.9]])
     found = saliency.triplets(scores, torch.tensor([[1, 1]]), torch.tensor([[0, 2]]), margin=0.2)

@@ -114,6 +114,14 @@ def test_broken_features_are_named(tmp_path):
         Videos([tmp_path / "c.hdf5"], PLAIN)
 
 
+def test_windows_may_lack_a_last_one_and_frames_may_not(tmp_path):
+    eight = store(tmp_path / "a.hdf5", v=np.ones((8, 1)))
+    for stage, reason in (("s3d", None), ("clip", "6 clips in b.hdf5, 8 clips in a.hdf5")):
+        timed = store(tmp_path / "b.hdf5", stage=stage, step=3.0, v=np.ones((2, 1)))  # 6 s, or up to 9 s
+        with Videos([eight, timed], PLAIN) as opened:
+            assert opened.why_not("v") == reason
+
+
 def test_what_cannot_be_standardised_is_named_by_its_video(tmp_path):
     nan = store(tmp_path / "a.hdf5", v=[[1, 2]], w=[[1, np.nan]])
     with (
