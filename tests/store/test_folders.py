@@ -2,6 +2,7 @@
 
 import logging
 import re
+import struct
 from pathlib import Path
 
 import h5py
@@ -181,6 +182,20 @@ def test_nothing_is_written_when_nothing_changed(folder: Path, tmp_path: Path, l
     assert merge_folder(folder, out, layout=layout, step=2.0)
 
 
+def require_chains(content: bytes) -> None:
+    """The nodes of a level of the B-tree name those before and behind them, which readers that skip through it follow."""
+    none = 2**64 - 1
+    levels: dict[int, list[tuple[int, int, int]]] = {}
+    for found in re.finditer(b"TREE", content):
+        _, level, entries, left, right = struct.unpack_from("<BBHQQ", content, found.start() + 4)
+        if entries:  # of the library's own, for an empty file, nothing is left but its place
+            levels.setdefault(level, []).append((found.start(), left, right))
+    assert len(levels[max(levels)]) == 1
+    for nodes in levels.values():
+        at, lefts, rights = map(list, zip(*nodes, strict=True))
+        assert lefts == [none, *at[:-1]] and rights == [*at[1:], none]
+
+
 @pytest.mark.parametrize("count", [1, 8, 9, 256, 257, 2100])
 def test_the_index_of_names_is_what_hdf5_expects(tmp_path: Path, count: int) -> None:
     (tmp_path / "in").mkdir()
@@ -193,6 +208,7 @@ def test_the_index_of_names_is_what_hdf5_expects(tmp_path: Path, count: int) -> 
         assert all(store[f"{i * 7919 % 100_000}.avi"][0, 0] == i for i in range(count))
         assert "nobody" not in store
         assert store[names[0]].id.get_offset() % 64 == 0
+    require_chains((tmp_path / "a.hdf5").read_bytes())
     with h5py.File(tmp_path / "a.hdf5", "r+") as store:  # others may add to their copy
         for i in range(50):
             store[f"more{i}"] = np.arange(3)

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import tarfile
 from pathlib import Path
 
@@ -84,6 +85,17 @@ def test_equal_features_give_equal_bytes(store: Path, tmp_path: Path, kind: Form
         split(store, tmp_path / name, kind)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_all_is_on_the_disk_before_the_folder_has_its_name(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = []
+    replace = os.replace
+    monkeypatch.setattr(os, "sync", lambda: done.append(len(list(tmp_path.glob(".*-out.partial/*.npy")))))
+    monkeypatch.setattr(os, "replace", lambda *of: (done.append("renamed"), replace(*of)))
+    split(store, tmp_path / "out", Format.NPY)
+    assert done == [len(ARRAYS), "renamed"]
 
 
 def test_a_folder_is_no_merged_file(tmp_path: Path) -> None:
