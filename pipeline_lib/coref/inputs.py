@@ -166,15 +166,6 @@ class Moments(NamedTuple):
         """Statistics that change nothing."""
         return cls(np.zeros(clip, "f4"), np.ones(clip, "f4"), np.zeros(objects, "f4"), np.ones(objects, "f4"))
 
-    @classmethod
-    def of(cls, clips: np.ndarray, objects: np.ndarray) -> "Moments":
-        """Statistics of clips (n, dim) and objects (m, dim); a dimension that never varies is left as it is."""
-        found = []
-        for values in (clips, objects):
-            mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
-            found += [mean.astype("f4"), np.where(std > 1e-6 * np.abs(mean) + 1e-12, std, 1.0).astype("f4")]
-        return cls(*found)
-
     def clip(self, clip: np.ndarray) -> np.ndarray:
         """Standardised clip features."""
         _require_length(clip, self.clip_mean, "clip")

@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline_lib.coref.inputs import Inputs, Moments
 from pipeline_lib.coref.rows import interval
+from pipeline_lib.coref.running import Running
 
 
 class Pairs(NamedTuple):
@@ -80,15 +81,11 @@ def distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def statistics(inputs: Inputs, videos: list[str]) -> Moments:
-    """Moments of the clips of all caption segments and of all objects of some videos."""
-    clips = [
-        inputs.clip(video_id, *interval(segment))
-        for video_id in videos
-        for segment in inputs.captions[video_id]["captions"]
-    ]
-    objects = [inputs.objects(video_id).features.reshape(-1, _width(inputs, video_id)) for video_id in videos]
-    return Moments.of(np.stack(clips), np.concatenate(objects))
-
-
-def _width(inputs: Inputs, video_id: str) -> int:
-    return inputs.objects(video_id).features.shape[-1]
+    """Moments of the clips of all caption segments and of all objects of some videos, which are read one by one."""
+    clips, objects = Running(), Running()
+    for video_id in videos:
+        segments = inputs.captions[video_id]["captions"]
+        clips.add(np.stack([inputs.clip(video_id, *interval(segment)) for segment in segments]))
+        features = inputs.objects(video_id).features
+        objects.add(features.reshape(-1, features.shape[-1]))
+    return Moments(clips.mean.astype("f4"), clips.deviation(), objects.mean.astype("f4"), objects.deviation())
