@@ -48,6 +48,20 @@ def test_overlaps(other: Track, temporal: float, spatial: float, frames: list[fl
     assert frame_ious(GOLD, other) == pytest.approx(frames)
 
 
+def test_areas_are_added_in_the_official_order() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        many = rng.uniform(0, 100, (40, 4)) + np.array([0, 0, 100, 100])
+        tracks = Track(0, many), Track(10, many[::-1])
+        volumes, both = [0.0, 0.0], 0.0
+        for i, one in enumerate(tracks):
+            for x1, y1, x2, y2 in one.boxes.tolist():
+                volumes[i] += (x2 - x1) * (y2 - y1)
+        for a, b in zip(tracks[0].boxes[10:].tolist(), tracks[1].boxes[:30].tolist(), strict=True):
+            both += (min(a[2], b[2]) - max(a[0], b[0])) * (min(a[3], b[3]) - max(a[1], b[1]))
+        assert spatio_temporal_iou(*tracks) == both / (volumes[0] + volumes[1] - both)
+
+
 def test_tracks_without_area_overlap_nothing() -> None:
     flat = track(10, 4, size=0)
     assert spatio_temporal_iou(flat, flat) == 0.0
