@@ -28,7 +28,7 @@ def opened(path: Path) -> Iterator[TextIO]:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             binary = gzip.GzipFile(fileobj=raw) if packed else raw
-            with io.TextIOWrapper(binary, encoding="utf-8") as text:
+            with io.TextIOWrapper(binary, encoding="utf-8-sig") as text:
                 yield text
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; run the step that makes it, or correct the path") from None

@@ -163,7 +163,9 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, content: str, message: str
 def test_clip_lists_of_every_kind(tmp_path: Path) -> None:
     for name, content in (
         ("clips.txt", "a\n\n b \n"),
+        ("marked.txt", "\ufeffa\nb\n"),  # a byte order mark, as some editors leave it
         ("list.json", '["a", "b"]'),
+        ("marked.json", '\ufeff["a", "b"]'),
         ("splits.json", '{"train": ["a"], "val": ["b"]}'),
         ("vq3d.json", '{"videos": [{"clips": [{"clip_uid": "a"}, {"clip_uid": "b"}]}]}'),
         ("mapping.json", '{"v1": {"a": {"0": {"1": {"ai": 0, "qset_id": "1"}}}}, "v2": {"b": {}}}'),
