@@ -161,6 +161,45 @@ def test_several_lists_and_a_video_that_is_gone(folder: Path, capsys: pytest.Cap
     assert [float(cell) for cell in rows[1][3:]] == means[0]
 
 
+def test_lists_of_one_name_are_told_apart(folder: Path) -> None:
+    for name in "xy":
+        (folder / name).mkdir()
+    (folder / "x/l.txt").write_text("../long.take.mp4\n")
+    (folder / "y/l.txt").write_text("../short.mp4\n")
+    found = run(folder, lists=["x/l.txt", "y/l.txt", "a.txt"], similarity="dot")
+    assert [t["list"] for t in found["trajectories"]] == [f"{folder}/x/l.txt", f"{folder}/y/l.txt", "a"]
+    assert [one["mean_similarities"] for one in found["lists"]] == [t["similarities"] for t in found["trajectories"]]
+    twice = run(folder, lists=["b.txt", "b.txt"])
+    assert [one["list"] for one in twice["lists"]] == ["b"]
+
+
+def test_any_text_may_stand_in_a_list(folder: Path) -> None:
+    """A byte order mark, a home that nobody has, a prompt too long for a file's name, a line separator inside a name."""
+    (folder / "a\u2028b.mp4").write_bytes((folder / "short.mp4").read_bytes())
+    text = f"\ufeffshort.mp4\r\n~nobody/x.mp4\n{'a cup ' * 99}\na\u2028b.mp4\n"
+    (folder / "odd.txt").write_text(text, encoding="utf-8", newline="")
+    found = run(folder, lists=["odd.txt"])
+    assert [t["path"] for t in found["trajectories"]] == ["short.mp4", "a\u2028b.mp4"]
+    assert [one["reason"] for one in found["failed"]] == ["missing_file"] * 2
+
+
+def test_what_is_not_finite_is_named_and_not_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Brightness):
+        def video(self, pixels: np.ndarray) -> torch.Tensor:
+            return super().video(pixels) / (pixels.mean() > 60)  # the brighter of the two has no finite embedding
+
+        def text(self, prompts: Sequence[str]) -> torch.Tensor:
+            return torch.full((len(prompts), 2), torch.nan if "nan" in prompts else 1.0)
+
+    monkeypatch.setattr(evaluator, "_load", lambda *_: Broken())
+    found = run(folder)
+    assert [(one["path"], one["reason"]) for one in found["failed"][1:]] == [(f"{folder}/short.mp4", "not_finite")]
+    (folder / "p.txt").write_text("nan\n")
+    with pytest.raises(UserError, match="a prompt's embedding has NaN or no length"):
+        run(folder, "other")
+    assert not list((folder / "out").glob("other*"))
+
+
 def test_the_same_bytes_every_time(folder: Path) -> None:
     first = run(folder, "x")
     contents = [(folder / f"out/x.{suffix}").read_bytes() for suffix in ("png", "csv", "json")]

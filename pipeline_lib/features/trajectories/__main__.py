@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 import typer
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from pipeline_lib.config.features import CLIP
 from pipeline_lib.config.video import Limits
 from pipeline_lib.core import arguments, cli, device, provenance
-from pipeline_lib.core.errors import ItemError, UserError, one_line
+from pipeline_lib.core.errors import ItemError, Reason, UserError, one_line
 from pipeline_lib.features.trajectories import frames, models, report
 from pipeline_lib.features.trajectories.report import Failed, Trajectory
 from pipeline_lib.video.worker import Worker
@@ -28,7 +29,7 @@ CHECKPOINTS = {"s3d": "checkpoints/s3d_howto100m.pth", "clip": "checkpoints/open
 def lines(path: Path, what: str) -> list[str]:
     """The lines of a text file that are not blank."""
     try:
-        found = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        found = [line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} can't be read ({one_line(error)}); give a text file with {what} per line") from None
     found = [line for line in found if line]
@@ -39,8 +40,18 @@ def lines(path: Path, what: str) -> list[str]:
 
 def find(line: str, beside: Path) -> Path:
     """The file a line of a list names: from the current folder, as upstream has it, or else from the list's."""
-    path = Path(line).expanduser()
-    return path if path.exists() or path.is_absolute() else next((p for p in [beside / path] if p.exists()), path)
+    path = Path(line)
+    try:
+        path = path.expanduser()
+        return path if path.exists() or path.is_absolute() else next((p for p in [beside / path] if p.exists()), path)
+    except (OSError, RuntimeError):  # too long for a name; a home that nobody has
+        return path
+
+
+def group_names(lists: Sequence[Path]) -> list[str]:
+    """What to call each list: its file's name, or its path where several files are called the same."""
+    stems = [path.stem for path in dict.fromkeys(lists)]
+    return [path.stem if stems.count(path.stem) == 1 else str(path) for path in lists]
 
 
 def embed(
@@ -51,16 +62,19 @@ def embed(
     done: list[Trajectory] = []
     failed: list[Failed] = []
     with Worker(Limits()) as worker:
-        for path in lists:
+        for path, group in zip(lists, group_names(lists), strict=True):
             for line in lines(path, "the path of a video"):
                 try:
                     chosen = frames.choose(worker, find(line, path.parent), n_frames, sampling)
-                    rows.append(model.video(chosen.pixels))
+                    row = model.video(chosen.pixels)
+                    if not row.isfinite().all():
+                        raise ItemError(Reason.NOT_FINITE, "the network's output holds NaN or Inf")
                 except ItemError as error:
                     log.warning("%s: left out: %s", line, error)
-                    failed.append(Failed(line, path.stem, error.reason, error.detail))
+                    failed.append(Failed(line, group, error.reason, error.detail))
                     continue
-                done.append(Trajectory(Path(line).name.split(".")[0], line, path.stem, chosen.length))
+                rows.append(row)
+                done.append(Trajectory(Path(line).name.split(".")[0], line, group, chosen.length))
                 if verbose:
                     height, width = chosen.pixels.shape[1:3]
                     shown = ", ".join(map(str, chosen.positions))
@@ -146,6 +160,8 @@ def main(
             f"none of the {len(failed)} videos could be read; the first: {failed[0].path}: {failed[0].detail}"
         )
     values = models.similarities(torch.stack(rows), loaded.text(prompts), similarity).numpy()
+    if not np.isfinite(values).all():
+        raise UserError("a prompt's embedding has NaN or no length, so there is no similarity; give other weights")
     said = notes(loaded, prompts, done, frames_wanted)
     settings = {"model": model, "similarity": similarity, "n_frames": frames_wanted, "sampling": sampling, "size": size}
     record = provenance.record(settings, specs={}, weights={model: loaded.about}, device=str(target))

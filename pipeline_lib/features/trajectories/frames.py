@@ -74,7 +74,11 @@ def choose(worker: Worker, path: Path, wanted: int, sampling: Sampling) -> Chose
     Raises:
         ItemError: the file is missing or can't be decoded.
     """
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except OSError:  # a name that is too long
+        is_there = False
+    if not is_there:
         raise ItemError(Reason.MISSING_FILE, f"{path} does not exist")
     worker.probe(path)  # refuses what is too large or too long before any of it is decoded
     with TemporaryDirectory() as folder:

@@ -18,7 +18,7 @@ _MANY = 30  # columns or rows from which on numbers are left out of the cells
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A video that was embedded. name: its file's, up to the first dot; group: the list it is from; frames: it has."""
+    """A video that was embedded. name: its file's, up to the first dot; group: its list's name; frames: it has."""
 
     name: str
     path: str
