@@ -198,7 +198,7 @@ def main(
         shard,
         shards,
         jobs,
-        cli.parse_options(Video, video).limits,
+        cli.parse_options(Video, video, "--video").limits,
         max_failed_fraction,
     )
 

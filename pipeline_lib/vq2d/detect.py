@@ -106,7 +106,7 @@ def main(
     max_failed_fraction: arguments.MaxFailed = 0.5,
 ) -> None:
     """Search every query's crop in its clip. Run it again to go on after a stop; what can't be searched is named and left out."""
-    wanted, regions = cli.parse_options(Detection, options), cli.parse_options(Objects, objects)
+    wanted, regions = cli.parse_options(Detection, options), cli.parse_options(Objects, objects, "--objects")
     if (clips is None) == (images is None):
         raise UserError("give either --clips or --frames")
     numbers = clip_loop.numbers(shard, shards)
@@ -128,7 +128,7 @@ def main(
     detector = cache(lambda: build(weights, wanted, regions, target))
     rows: dict[str, Row] = {}
     with ExitStack() as closing:
-        worker = closing.enter_context(Worker(cli.parse_options(Video, video).limits))
+        worker = closing.enter_context(Worker(cli.parse_options(Video, video, "--video").limits))
         reader: Reader = Images(images, naming) if images else Videos(clips or Path(), worker)
         folder = images or clips or Path()
         uids = [] if clip_loop.is_filling(folder, shard) else [str(query.get("clip_uid")) for query in queries.values()]
