@@ -14,9 +14,10 @@ from webvtt.errors import MalformedCaptionError, MalformedFileError
 from pipeline_lib.collect.sources.base import Segment
 
 WORD_TIME = re.compile(r"<\d\d:\d\d:\d\d\.\d{3}>")  # only automatic captions time every word
+MAX_LINES = 20  # of a cue that may roll; YouTube shows two
 MAX_SECONDS = 10**6  # no caption is later than this; json3 can name any number
 
-_ASS_OVERRIDE = re.compile(r"\{\\[^}]*\}")  # e.g. {\an8} in .srt files
+_ASS_OVERRIDE = re.compile(r"\{\\[^{}]*\}")  # e.g. {\an8} in .srt files
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 
 
@@ -79,7 +80,7 @@ def unrolled(cues: Iterable[tuple[float, float, list[str]]], rolling: bool) -> l
 
 def _overlap(before: list[str], lines: list[str]) -> int:
     """How many lines at the beginning of `lines` are those at the end of `before`."""
-    return next((n for n in range(min(len(before), len(lines)), 0, -1) if before[-n:] == lines[:n]), 0)
+    return next((n for n in range(min(len(before), len(lines), MAX_LINES), 0, -1) if before[-n:] == lines[:n]), 0)
 
 
 def _json3(text: str) -> list[Segment]:

@@ -9,13 +9,13 @@ _RULES = (
     # a header and all that follows it on its line
     (re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(['\"]?\s*[:=]\s*)[^\r\n]+"), rf"\1\2{HIDDEN}"),
     # a session cookie of Google by name, as name=value or as a line of a cookie file, also as Python shows it
-    (re.compile(r"(?:\b|(?<=\\t))((?:__Secure-|__Host-)?[A-Z0-9_-]*(?:SIDCC|SIDTS|SAPISID|APISID|SSID|HSID|PSID|SID|LOGIN_INFO))"
+    (re.compile(r"(?:\b|(?<=\\t))((?:__Secure-|__Host-)?[A-Z0-9_-]{0,40}(?:SIDCC|SIDTS|SAPISID|APISID|SSID|HSID|PSID|SID|LOGIN_INFO))"
                 r"(['\"]?\s*(?:[=:\t]|\\t)\s*['\"]?)[^\s;'\",}]+"), rf"\1\2{HIDDEN}"),
     # a parameter of an address or a JSON key
     (re.compile(r"(?i)(?<![A-Za-z])(api_?key|key|po_?token|pot|signature|sig|lsig|password|access_token)"
                 r"(=|['\"]\s*:\s*\[?['\"])[^\s&;'\",}]+"), rf"\1\2{HIDDEN}"),
     # user, password or token of a proxy or of another address
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*)://[^\s/?#'\"<>]+@"), rf"\1://{HIDDEN}@"),
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20})://[^\s/?#'\"<>]+@"), rf"\1://{HIDDEN}@"),
 )  # fmt: skip
 
 

@@ -93,6 +93,12 @@ def test_broken_captions(text, form):
         read(text, form)
 
 
+def test_long_hostile_lines_take_no_time_squared():
+    assert len(subtitles.plain("{\\" * 300_000)) == 600_000
+    lines = ["x"] * 200_000
+    assert subtitles.unrolled([(0.0, 1.0, lines), (1.0, 2.0, [*lines[1:], "y"])], True)[1]["text"].endswith("x y")
+
+
 @given(st.text())
 def test_plain_text_is_one_printable_line_that_stays_as_it_is(text):
     once = subtitles.plain(text)
