@@ -107,7 +107,7 @@ def own(captions: Path, gold: Path, known: lexicon.Lexicon, split: str, min_shar
     if not found:
         raise UserError(f"no caption of the {split} videos of {captions} is spoken during an event of {gold}")
     relevance.report(captions, found)
-    about = sides.by_video(found, min_share)
+    about = sides.by_video(found, min_share, same_text=split != "train")
     rows = []
     for clip, verbs, nouns in zip(about.videos.ids, *(about.videos.parts[part] for part in corpus.PARTS), strict=True):
         feature, start, end = clips[clip]

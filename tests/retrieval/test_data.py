@@ -132,6 +132,12 @@ def test_frames_are_taken_at_even_distances_and_padded(features):
     assert clips.lengths.tolist() == [3, 1]
 
 
+def test_frames_are_those_nearest_to_even_distances(tmp_path):
+    np.save(tmp_path / "mp.npy", np.arange(6, dtype="f4")[None, :, None])
+    frames = Frames([tmp_path / "mp.npy"], RetrievalData(max_frames=4), ["a"])
+    assert frames[SPLIT.videos[0]][:, 0].tolist() == [0, 2, 3, 5]  # of 0, 1.67, 3.33, 5
+
+
 def test_a_batch_of_pairs(features):
     batch = part(features).batch(np.array([2, 1]))
     assert batch.clips.lengths.tolist() == [1, 3] and batch.words.lengths.tolist() == [2, 2]
@@ -220,6 +226,7 @@ def test_moments(features):
     rows = np.array([[0, 1], [4, 5], [8, 9], [1, 1]], "f8")
     np.testing.assert_allclose(moments.mean, rows.mean(0))
     np.testing.assert_allclose(moments.std, rows.std(0), rtol=1e-6)
+    assert one.frames.measure(SPLIT.videos[1:]).std.tolist() == [1, 1]  # one frame: nothing varies
 
 
 def test_a_vocabulary_without_the_special_words_has_room_for_them():
@@ -262,12 +269,23 @@ def test_own_captions_become_clips(tmp_path):
         ("rain", ("rain",), ()),
     ]
     assert found.pairs.tolist() == [[0, 0], [0, 1], [1, 2]]
+    again = {
+        "v": gold["v"] | {"events": [{"start": 0.0, "end": 2.0, "type": ""}, {"start": 2.0, "end": 5.0, "type": ""}]}
+    }
+    entry["captions"] = [{"start": start, "duration": 1.0, "text": "Rain, a car!"} for start in (0.0, 3.0)]
+    (tmp_path / "captions.json").write_text(json.dumps({"v": entry}))
+    for split, pairs in (("train", [[0, 0], [1, 1]]), ("test", [[0, 0], [0, 1], [1, 0], [1, 1]])):
+        (tmp_path / "annotations.json").write_text(json.dumps({"v": again["v"] | {"split": split}}))
+        own = prepare.own(tmp_path / "captions.json", tmp_path / "annotations.json", known, split)
+        assert (
+            own.pairs.tolist() == pairs
+        )  # captions of the same text are found with each other's videos, but in training
     for wrong in ([1], {"v": {"split": "train"}}, {"v": {"split": "train", "events": [{}]}}, {"v": 3}):
         (tmp_path / "wrong.json").write_text(json.dumps(wrong))
         with pytest.raises(UserError, match="are not this pipeline's captions and annotations"):
             prepare.own(tmp_path / "captions.json", tmp_path / "wrong.json", known, "train")
-    with pytest.raises(UserError, match="no caption of the test videos"):
-        prepare.own(tmp_path / "captions.json", tmp_path / "annotations.json", known, "test")
+    with pytest.raises(UserError, match="no caption of the val videos"):
+        prepare.own(tmp_path / "captions.json", tmp_path / "annotations.json", known, "val")
 
 
 def test_options_that_a_dataset_has_no_use_for_are_refused(tmp_path):
