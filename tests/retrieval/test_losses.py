@@ -93,6 +93,19 @@ def test_norm_softmax_ranp_targets():
     assert found["loss"] == pytest.approx(float(-2 * (pairs + mined) / 5))
 
 
+def test_norm_softmax_ranp_has_no_irrelevant_targets():
+    """Video 0 is relevant to caption 1, but caption 0 not to video 1: its hardest video (2) is no target of video 0."""
+    scores, relevance = torch.tensor([[2.0, 1.0, 0.0], [1.0, 2.0, 0.5], [0.0, 0.0, 2.0]]), torch.eye(3)
+    relevance[0, 1] = relevance[2, 0] = 1.0
+    rows, columns = scores.log_softmax(1), scores.T.log_softmax(1)
+    # the hardest videos of captions 0 and 1 are 2 and 0: (0, 2) and (1, 0) as pairs of video and caption, both irrelevant
+    first = rows.diagonal().sum() / 3
+    # the hardest captions of videos 0 and 2 are 1 and 0
+    second = (columns.diagonal().sum() + columns[1, 0] + columns[0, 2]) / 5
+    found = loss(scores, relevance, loss="norm_softmax_ranp", temperature=1.0)
+    assert found["loss"] == pytest.approx(float(-first - second))
+
+
 def test_gradients_flow_through_the_hardest_positive():
     scores = S.clone().requires_grad_()
     losses.level(scores, R, RetrievalTraining(loss="hard_positives", threshold=0.4))["loss"].backward()

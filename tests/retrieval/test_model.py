@@ -161,6 +161,9 @@ def test_upstreams_checkpoint_loads_strictly(net, tmp_path):
         assert torch.equal(a, b)
 
     del parts["text_encoder"]["ft_attn.bias"]
+    torch.save(parts, tmp_path / "less.th")
+    with pytest.raises(UserError, match=r"it lacks text_encoder.ft_attn.bias; compare"):
+        model.load(other, tmp_path / "less.th")
     parts["video_encoder"]["surplus"] = torch.zeros(1)
     torch.save(parts, tmp_path / "other.th")
     with pytest.raises(UserError, match=r"lacks text_encoder.ft_attn.bias and holds video_encoder.surplus"):

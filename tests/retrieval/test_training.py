@@ -103,6 +103,15 @@ def test_a_stopped_training_goes_on_and_ends_with_the_same_bytes(world):
         assert torch.equal(value, resumed.state[name]), name
 
 
+@pytest.mark.parametrize(("size", "sizes"), [(16, [16] * 4), (24, [24, 24, 16]), (21, [21] * 3), (100, [64])])
+def test_every_pair_is_seen_but_one_left_alone(world, size, sizes):
+    wanted = options(batch_pairs=size)
+    first, known = opened(world, "train", wanted)
+    task = train.Mining(first, opened(world, "val", wanted, known)[0], known, wanted, CPU)
+    batches = [task.batch(1, index) for index in range(task.batches(1))]
+    assert [len(batch.clips.lengths) for batch in batches] == sizes
+
+
 @pytest.mark.parametrize("loss", ["contrastive", "ran", "hard_positives", "norm_softmax", "norm_softmax_ranp"])
 def test_every_loss_trains(world, loss):
     _, fitted = fit(world, loss, loss=loss, epochs=2, precision="bf16", accumulate=2, level_weights=(1, 0.5, 0.5, 0.5))
