@@ -126,6 +126,9 @@ def test_predictions_are_those_of_the_checkpoint(folder, tmp_path):
     first = (tmp_path / "p.jsonl").read_bytes()
     predict.main(checkpoint, "test", out, where="cpu")
     assert out.read_bytes() == first
+    plain = section(folder) | {"prediction": {"round_to_clips": False}}
+    predict.main(checkpoint, "test", out, options=json.dumps(plain), where="cpu")
+    assert any((one.windows[:, :2] != one.windows[:, :2].round()).any() for one in submission.read(out))
 
 
 def test_videos_without_features_count_as_misses(folder, tmp_path):
@@ -136,6 +139,15 @@ def test_videos_without_features_count_as_misses(folder, tmp_path):
     predict.main(checkpoint, "test", out, where="cpu")
     found = submission.read(out)
     assert len(found) == 18 and [len(one.windows) for one in found if one.vid == "test2"] == [0, 0, 0]
+
+
+def test_a_count_file_that_lacks_words_of_train_is_of_another_dataset(folder, tmp_path):
+    counts = folder / "counts.txt"
+    counts.write_text("".join(line for line in counts.open() if not line.startswith("eats ")))
+    with pytest.raises(
+        UserError, match=r"% of the words of train are not in .*counts.txt; is it the count file of another"
+    ):
+        trained(folder, tmp_path / "run")
 
 
 def test_moments_past_the_features_mean_another_clip_length(folder, tmp_path, caplog):
@@ -182,6 +194,28 @@ def test_batches_are_a_function_of_seed_epoch_and_number(folder):
         assert torch.equal(one.video, same.video) and not torch.equal(one.video, other.video)
         assert one.groups.tolist() == [3, 3, 3, 3] and one.video.shape == (4, SECONDS, DIM + 2)
         assert one.of_video.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+
+
+def test_scores_on_val_that_choose_an_epoch(folder, monkeypatch):
+    options = Moments.model_validate(section(folder))
+    given = Files.of(options)
+
+    def first_half(net, part, where):
+        return [
+            submission.Prediction(one.query_id, one.sentence, one.video_id, np.array([(start, start + 2.4, 0.9)]))
+            for one in part.moments
+            for start, _ in one.windows
+        ]
+
+    monkeypatch.setattr(train, "predict", first_half)
+    with inputs.open_videos(options, given) as videos:
+        parts = inputs.open_parts(options, given, videos, ["train", "test"], CPU)
+        task = train.Grounding(parts["train"], parts["test"], options, CPU)
+        found = task.validate()
+    assert task.metric == "val_r1"
+    # IoU 2.4 / 4 with each moment: over the thresholds 0.5, 0.55 and 0.6 of ten, not over 0.7
+    expected = {"val_R1@0.3": 100, "val_R1@0.5": 100, "val_R1@0.7": 0, "val_r1": 50, "val_miou": 60, "val_mAP": 30}
+    assert found == pytest.approx(expected)
 
 
 def test_the_constant_span_is_the_best_on_train(folder):
