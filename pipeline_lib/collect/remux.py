@@ -40,15 +40,14 @@ def remux(out: Path, *sources: Path) -> None:
 def merge(out: Path, sources: list[Path]) -> None:
     """The same, in this process. Raises av.error.FFmpegError for files that are none, UserError where nothing is to be seen."""
     with contextlib.ExitStack() as opened:
-        inputs = [opened.enter_context(av.open(str(path), options=_INPUT)) for path in sources]
-        pictures = [one for file in inputs for one in file.streams.video]
-        sounds = [one for file in inputs for one in file.streams.audio]
-        if not pictures:
+        taken = [stream for kind in ("video", "audio") if (stream := _first(opened, sources, kind)) is not None]
+        if not taken or taken[0].type != "video":
             raise UserError(f"{sources[0].name} has no picture")
-        taken: list[Any] = [pictures[0], *sounds[:1]]
-        output = opened.enter_context(av.open(str(out), "w", format="mp4", container_options={"fflags": "+bitexact"}))
+        output = opened.enter_context(
+            av.open(f"file:{out.absolute()}", "w", format="mp4", container_options={"fflags": "+bitexact"})
+        )
         targets = [output.add_stream_from_template(stream) for stream in taken]
-        packets = [file.demux(stream) for stream, file in ((one, one.container) for one in taken)]
+        packets = [stream.container.demux(stream) for stream in taken]
         waiting = [_next(one) for one in packets]
         while any(packet is not None for packet in waiting):
             first = min(
@@ -59,6 +58,12 @@ def merge(out: Path, sources: list[Path]) -> None:
             packet.stream = targets[first]
             output.mux_one(packet)
             waiting[first] = _next(packets[first])
+
+
+def _first(opened: contextlib.ExitStack, sources: list[Path], kind: str) -> Any:
+    """The first stream of a kind, or None; from a file opened for it alone, as reading one stream skips the others."""
+    files = (opened.enter_context(av.open(f"file:{path.absolute()}", options=_INPUT)) for path in sources)
+    return next((stream for file in files for stream in file.streams if stream.type == kind), None)
 
 
 def _next(packets: Any) -> Any:

@@ -1,4 +1,7 @@
+from collections import Counter
+
 import av
+import numpy as np
 import pytest
 
 from pipeline_lib.collect import remux
@@ -8,6 +11,11 @@ from pipeline_lib.core.errors import ItemError, Reason
 def frames(path):
     with av.open(str(path)) as container:
         return [(frame.time, frame.to_ndarray().tobytes()) for frame in container.decode(video=0)]
+
+
+def packets(path):
+    with av.open(f"file:{path}") as container:
+        return Counter(packet.stream.type for packet in container.demux() if packet.size)
 
 
 @pytest.fixture
@@ -29,6 +37,25 @@ def test_the_same_pictures_in_an_mp4(webm, tmp_path):
     assert (tmp_path / "out.mp4").read_bytes()[4:8] == b"ftyp"
     remux.remux(tmp_path / "again.mp4", webm)
     assert (tmp_path / "again.mp4").read_bytes() == (tmp_path / "out.mp4").read_bytes()
+
+
+def test_picture_and_sound_of_one_file(webm, tmp_path):
+    both = tmp_path / "both:of one.webm"  # no protocol
+    with av.open(str(webm)) as source, av.open(f"file:{both}", "w", format="webm") as target:
+        picture = target.add_stream_from_template(source.streams.video[0])
+        sound = target.add_stream("libopus", rate=48_000, layout="mono")
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = picture
+                target.mux_one(packet)
+        for number in range(20):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 4800), np.float32), format="flt", layout="mono")
+            frame.sample_rate, frame.pts = 48_000, number * 4800
+            target.mux(sound.encode(frame))
+        target.mux(sound.encode())
+    remux.remux(tmp_path / "out.mp4", both)
+    assert packets(tmp_path / "out.mp4") == packets(both)
+    assert set(packets(both)) == {"video", "audio"} and packets(both)["audio"] > 90
 
 
 @pytest.mark.parametrize(
