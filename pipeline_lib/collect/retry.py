@@ -110,7 +110,7 @@ def main(
     else:
         log.info("%s", "nothing was changed (--dry)" if dry else "run snakemake again to try them")
     if not dry and (queries := [str(path) for path in opened if of_queries(path, work)]):
-        log.info("for visual queries name these to snakemake, before the target: %s", " ".join(queries))
+        log.info("for visual queries ask snakemake for the target vq2d; before another one name these: %s", " ".join(queries))
 
 
 if __name__ == "__main__":

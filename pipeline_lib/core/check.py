@@ -82,7 +82,7 @@ def main(
     todo = "run this again without --dry to remove their ledgers" if dry else "run snakemake again to make them"
     log.info("%d damaged artefacts, of %d ledgers%s", found, len(paths), f"; {todo}" if found else "")
     if queries:
-        log.info("for visual queries name these to snakemake, before the target: %s", " ".join(queries))
+        log.info("for visual queries ask snakemake for the target vq2d; before another one name these: %s", " ".join(queries))
 
 
 if __name__ == "__main__":

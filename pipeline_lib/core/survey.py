@@ -98,7 +98,7 @@ def stage_of(path: Path, work: Path) -> str:
 
 
 def of_queries(path: Path, work: Path) -> bool:
-    """Whether a ledger is of visual queries: no target names it, so snakemake has to be asked for it."""
+    """Whether a ledger is of visual queries: only the target vq2d names it; before another, snakemake is to be asked for it."""
     return path.is_relative_to(work / "vq2d")
 
 

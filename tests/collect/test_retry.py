@@ -102,7 +102,7 @@ def test_visual_queries_are_opened_too_and_asked_for_by_name(stage, caplog, fold
         main(stage.work, "private", folder.removesuffix("/ledger"), dry=True)
         assert path.exists() and "name these" not in caplog.text
         main(stage.work, "private", folder.removesuffix("/ledger"), dry=False)
-    assert not path.exists() and f"name these to snakemake, before the target: {path}" in caplog.text
+    assert not path.exists() and f"for the target vq2d; before another one name these: {path}" in caplog.text
     assert (stage.work / "videos/0000.parquet").exists() and (stage.work / "shards/0000.json").stat() == shards
     stage.run(folder, path.with_suffix(".json"))
     assert {"c", "e"} <= set(stage.tried) and "a" not in stage.tried

@@ -58,7 +58,7 @@ def test_what_visual_queries_lost_is_found_and_asked_for_by_name(tmp_path, caplo
         check.main(tmp_path, deep=False, dry=False)
     path, artefact = made.pop(lost.partition("/")[0])
     assert not path.exists() and not artefact.exists() and all(other.exists() for other, _ in made.values())
-    assert f"name these to snakemake, before the target: {path}" in caplog.text
+    assert f"for the target vq2d; before another one name these: {path}" in caplog.text
 
 
 def test_a_damaged_clip_itself_stays(tmp_path):

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 
 import numpy as np
 import pytest
@@ -124,3 +125,26 @@ def test_every_target_has_what_was_published(made):
 def test_a_second_run_does_nothing(made):
     project, _ = made
     assert "Nothing to be done" in project.run(*TARGETS).stdout
+
+
+def test_the_target_makes_lost_ledgers_again(tmp_path):
+    """Planned only: every file is empty, and a second younger than those it is made from."""
+    project = Project.create(tmp_path / "project", vq2d={"shards": 1, "plots": 0, "frames": True})
+    names = [f"weights/objects.{suffix}" for suffix in ("safetensors", "json")]
+    names += ["vq2d/demo/vq_val.json", "vq2d/demo/vq_test_unannotated.json"]
+    lost = {"clips/ledger": "vq2d_clips", "frames/ledger": "vq2d_frames", "detections.queries": "vq2d_detect"}
+    for split in ("val", "test"):
+        names += [f"vq2d/{split}_annot.json.gz", *(f"vq2d/{split}/{one}/0000.parquet" for one in lost)]
+        names += [f"vq2d/{split}/detections.json.gz", f"../results/vq2d_peaks_{split}.json"]
+    for second, name in enumerate([*names, "../results/vq2d_eval.json"], 10**9):
+        path = project.folder / "work" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.utime(path, (second, second))
+    plan = ("vq2d", "--dry-run", "--rerun-triggers", "mtime")
+    assert "Nothing to be done" in project.run(*plan).stdout
+    for folder, rule in lost.items():
+        path = project.folder / "work/vq2d/test" / folder / "0000.parquet"
+        path.rename(tmp_path / "away")
+        assert f"rule {rule}:" in project.run(*plan).stdout
+        (tmp_path / "away").rename(path)

@@ -1,12 +1,13 @@
 # Detections of visual queries → peaks, their measures and pictures.
 
-# What the target vq2d in the Snakefile asks for.
+# What the target vq2d in the Snakefile asks for; ledgers by name, so that lost ones are made again.
 VQ2D_RESULTS = expand("<results>/vq2d_peaks_{split}.json", split=["val", "test"])
 VQ2D_RESULTS += ["<results>/vq2d_eval.json"]
 VQ2D_RESULTS += expand("<results>/vq2d/{split}", split=["val", "test"] if VQ2D["plots"] else [])
 VQ2D_RESULTS += expand(
-    "<work>/vq2d/{split}/frames/ledger/{shard}.parquet",
-    split=["val", "test"] if VQ2D["frames"] else [],
+    "<work>/vq2d/{split}/{stage}/{shard}.parquet",
+    split=["val", "test"],
+    stage=["clips/ledger", "detections.queries"] + (["frames/ledger"] if VQ2D["frames"] else []),
     shard=VQ2D_SHARDS,
 )
 
