@@ -86,6 +86,9 @@ class Inputs:
         for path, file in zip(self._paths, (self._objects, *self._features), strict=True):
             if video_id not in file:
                 return f"no features in {Path(path).name}"
+        for path, features in zip(self._paths[1:], self._features, strict=True):
+            if not features.kind(video_id)[1][0]:
+                return f"no rows in {Path(path).name}"
         return None
 
     def clip(self, video_id: str, start: float, end: float) -> np.ndarray:

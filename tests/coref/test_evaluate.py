@@ -12,7 +12,7 @@ from pipeline_lib.config.base import as_dict
 from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import device, files
 from pipeline_lib.core.errors import UserError
-from pipeline_lib.coref import baselines, evaluate, predictions
+from pipeline_lib.coref import baselines, evaluate, predictions, train
 from pipeline_lib.coref.checkpoint import Checkpoint, dimensions
 from pipeline_lib.coref.evaluation_items import items
 from pipeline_lib.coref.inputs import Moments
@@ -253,6 +253,16 @@ class TestNothingIsLost:
         files.write_json(world.paths["annotations"], content)
         with pytest.raises(UserError, match=r"annotations\.json.*give annotations\.json"):
             assess(world, options)
+
+    def test_features_without_rows(self, world, options):
+        with h5py.File(world.paths["s3d"], "a") as file:
+            for video_id in ("video01", "video30"):
+                del file[video_id]
+                file[video_id] = np.zeros((0, 16), "f4")
+        for result in assess(world, options).results.values():
+            assert result["test"]["left_out"] == {"video30": "no rows in s3d.hdf5"}
+        with world.open(options) as inputs:
+            assert "video01" not in train.usable(inputs)
 
     def test_a_baseline_that_lacks_a_video_takes_it_from_all(self, world, options):
         class Space:
