@@ -64,10 +64,16 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")  # how Python 3 writes bytes in old protocols; any other codec isn't asked
 
 
+def _empty() -> bytes:
+    return b""  # old protocols call bytes() for it, with nothing
+
+
 _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     ("collections", "Counter"): Counter,
     ("collections", "OrderedDict"): OrderedDict,
     ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _empty,
+    ("builtins", "bytes"): _empty,
     ("numpy", "dtype"): _Dtype,
     ("numpy", "ndarray"): _Array,
 }

@@ -18,7 +18,14 @@ def test_plain_data_comes_back(tmp_path: Path, protocol: int) -> None:
         "w2id": {"<PAD>": 0, "café": 1},
         "id2vec": [np.zeros(4, np.float32), np.arange(4, dtype=">f4")],
         "counter": Counter({"café": 3}),
-        "more": (OrderedDict(a=1), np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.float64(0.5), b"\xff\x00", None),
+        "more": (
+            OrderedDict(a=1),
+            np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+            np.float64(0.5),
+            b"\xff\x00",
+            None,
+            b"",
+        ),
     }
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps(content, protocol))
@@ -26,7 +33,7 @@ def test_plain_data_comes_back(tmp_path: Path, protocol: int) -> None:
     assert read["w2id"] == content["w2id"] and read["counter"] == content["counter"]
     np.testing.assert_array_equal(read["id2vec"], content["id2vec"])
     assert isinstance(read["counter"], Counter)
-    assert read["more"][0] == OrderedDict(a=1) and read["more"][2:] == (0.5, b"\xff\x00", None)
+    assert read["more"][0] == OrderedDict(a=1) and read["more"][2:] == (0.5, b"\xff\x00", None, b"")
     np.testing.assert_array_equal(read["more"][1], content["more"][1])
 
 
