@@ -104,7 +104,8 @@ def _key(segment: rows.Segment, taken: dict[str, Any]) -> str:
 def clips(source: Source, video_id: str, to: Folder) -> dict[str, Any]:
     """{clip: entry} of the events of a video; writes the rows of features and objects that each covers.
 
-    A clip is called `<video>_<event>`; a video that is one event from its beginning to its end keeps its id.
+    A clip is called `<video>_<event>`, and `<video>_<event>_` if that is the id of another video; a video that is one event
+    from its beginning to its end keeps its id.
     """
     gold, found = source.annotations[video_id], source.objects_of(video_id)
     entries: dict[str, Any] = {}
@@ -112,6 +113,8 @@ def clips(source: Source, video_id: str, to: Folder) -> dict[str, Any]:
         start, end = event["start"], event["end"]
         whole = len(gold["events"]) == 1 and start <= 0 and end >= gold["duration"]
         name = video_id if whole else f"{video_id}_{place}"
+        while name != video_id and name in source.annotations:
+            name += "_"
         first, last = (rows.frame(seconds, source.objects.step) for seconds in (start, end))
         shown = Objects(*(part[first : last + 1] for part in found))
         if not len(shown.features):  # the original's loader would never end

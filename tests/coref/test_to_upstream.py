@@ -106,6 +106,27 @@ def test_clips_survive_the_way_there_and_back(ours, tmp_path):
         assert types == ["meet", "attack", "die"]
 
 
+def test_a_clip_doesn_t_take_the_name_of_another_video(ours, tmp_path):
+    """video2_1 is a video that is one event, and would be the name of the second event of video2, too."""
+    gold = files.read_json(ours / "annotations.json")
+    gold["video2_1"] = gold["video3"] | {
+        "events": [{"start": 0.0, "end": 24.5, "type": "fire"}],
+        "event_coreference": [[0, 1]],
+    }
+    files.write_json(ours / "annotations.json", gold)
+    captions = files.read_json(ours / "vid2article_master_filtered.json")
+    files.write_json(ours / "vid2article_master_filtered.json", captions | {"video2_1": captions["video3"]})
+    for name in ("objects", "resnet152", "resnext101"):
+        with h5py.File(ours / f"{name}.hdf5", "a") as store:
+            store.copy("video3", "video2_1")
+    out = exported(ours, tmp_path / "milo")
+    assert list(files.read_json(out / "val_no_proposals.json")) == ["video2_0", "video2_1_", "video2_2"]
+    assert "video2_1" in files.read_json(out / "test_no_proposals.json")
+    with h5py.File(ours / "objects.hdf5") as store:
+        assert len(np.load(out / "clip_objects/video2_1.npy")) == len(store["video2_1/features"])
+        assert len(np.load(out / "clip_objects/video2_1_.npy")) == 4  # rows 2 to 5
+
+
 def test_videos_survive_the_way_there_and_back(ours, tmp_path):
     again = back(exported(ours, tmp_path / "milo"), tmp_path / "again", "with_proposals", "video_feats")
     gold = files.read_json(ours / "annotations.json")
