@@ -117,8 +117,8 @@ def one_line(text: object, limit: int = 300) -> str:
 
 
 def fail(message: str, status: int) -> NoReturn:
-    """Print one line on standard error and leave with `status`."""
-    print(message, file=sys.stderr)
+    """Print a line, without secrets, on standard error and leave with `status`."""
+    print(redact(message), file=sys.stderr)
     sys.exit(status)
 
 

@@ -1,6 +1,9 @@
-"""Long messages on one line."""
+"""Messages on one line, short and without secrets."""
 
-from pipeline_lib.core.errors import one_line
+import pytest
+
+from pipeline_lib import config
+from pipeline_lib.core.errors import UserError, fail, one_line
 
 
 def test_of_a_long_text_the_middle_goes():
@@ -10,3 +13,13 @@ def test_of_a_long_text_the_middle_goes():
     assert line.count("…") == 1
     assert one_line("x" * 300) == "x" * 300
     assert [one_line("abcdef", limit) for limit in (1, 2, 3, 4, 6)] == ["…", "a…", "a…f", "ab…f", "abcdef"]
+
+
+def test_a_wrong_key_with_a_secret_is_told_without_it(capsys):
+    """As the Snakefile tells it."""
+    with pytest.raises(UserError) as wrong:
+        config.load({"source": {"youtube": {"clients": "http://me:secret@proxy.example:3128"}}})
+    with pytest.raises(SystemExit):
+        fail(f"error in the configuration: {wrong.value}", 2)
+    told = capsys.readouterr().err
+    assert "source.youtube.clients = " in told and "secret" not in told
