@@ -22,7 +22,7 @@ from pipeline_lib.clean.near import near_pairs
 from pipeline_lib.config.base import as_dict
 from pipeline_lib.config.clean import Duplicates
 from pipeline_lib.core import arguments, cli, files
-from pipeline_lib.core.errors import Reason
+from pipeline_lib.core.errors import Reason, UserError
 
 log = logging.getLogger(__name__)
 
@@ -205,7 +205,9 @@ def main(
 ) -> None:
     """Find equal videos of all shards and decide which of them go."""
     wanted = cli.parse_options(Duplicates, options)
-    splits = {video_id: str(label["split"]) for video_id, label in files.read_json(annotations).items()}
+    splits = {video_id: str(label.get("split")) for video_id, label in files.read_entries(annotations).items()}
+    if odd := [video_id for video_id, split in splits.items() if split not in SPLITS]:
+        raise UserError(f"{annotations}: {odd[0]} has split {splits[odd[0]]!r}; it must be one of {', '.join(SPLITS)}")
     videos = facts.read_shards(folder, shards)
     pairs = find(videos, splits, wanted)
     counts = Counter(f"{pair.reason}{'' if pair.drop else ' (only reported)'}" for pair in pairs)

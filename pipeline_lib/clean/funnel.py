@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pipeline_lib.core import files, ledger
 from pipeline_lib.core.errors import Reason, UserError
@@ -37,12 +38,24 @@ class Fall:
     detail: str
 
 
+def pairs(duplicates: Path) -> list[dict[str, Any]]:
+    """The pairs of duplicates.json. Raises UserError for a file that is none."""
+    try:
+        found: list[dict[str, Any]] = files.read_json(duplicates)["pairs"]
+        if all(pair.keys() >= {"video_id", "kept", "reason", "found", "drop"} for pair in found):
+            return found
+    except (TypeError, KeyError, AttributeError):
+        pass
+    raise UserError(
+        f"{duplicates} is no duplicates.json; correct the path, or make it with pipeline_lib.clean.duplicates"
+    )
+
+
 def dropped(duplicates: Path | None) -> dict[str, Fall]:
     """The videos that duplicates.json drops."""
-    pairs = files.read_json(duplicates)["pairs"] if duplicates else []
     return {
         pair["video_id"]: Fall(DUPLICATES, pair["reason"], f"{pair['found']} of {pair['kept']}")
-        for pair in pairs
+        for pair in (pairs(duplicates) if duplicates else [])
         if pair["drop"]
     }
 

@@ -24,7 +24,7 @@ def main(
     out: Annotated[Path, typer.Option(help="shards.json; the lists go into a folder of the same name beside it")],
 ) -> None:
     """Spread the videos over the shards. A list that stays the same is not touched, so nothing that reads it runs again."""
-    parts = split(files.read_json(videos), shards)
+    parts = split(files.read_entries(videos), shards)
     for index, part in enumerate(parts):
         path = out.with_suffix("") / f"{ids.shard_name(index)}.json"
         old = files.read_json(path) if path.exists() else {}

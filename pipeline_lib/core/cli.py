@@ -40,18 +40,24 @@ def run(main: Callable[..., Any]) -> None:
         )
 
 
-def parse_options(model: type[Options], text: str, option: str = "--options") -> Options:
-    """Options from a JSON object; keys left out take the model's defaults. Wrong keys or values are a UserError.
-
-    Args:
-        option: which the text came by, for the message.
-    """
+def parse_object(text: str, option: str = "--options") -> dict[str, Any]:
+    """A JSON object from the command line; anything else is a UserError that names the option."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:  # the latter of brackets a thousand deep
         raise UserError(f"{option} {one_line(text, 60)} is not a JSON object ({error})") from None
     if not isinstance(content, dict):
         raise UserError(f'{option} {one_line(text, 60)} is not a JSON object; give {{"key": value, …}}')
+    return content
+
+
+def parse_options(model: type[Options], text: str, option: str = "--options") -> Options:
+    """Options from a JSON object; keys left out take the model's defaults. Wrong keys or values are a UserError.
+
+    Args:
+        option: which the text came by, for the message.
+    """
+    content = parse_object(text, option)
     try:
         return model.model_validate(content)
     except ValidationError as error:

@@ -162,3 +162,11 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} does not exist; run the stage that makes it, or correct the path") from None
     except (ValueError, RecursionError) as error:  # the latter of brackets a thousand deep
         raise UserError(f"{path} is not valid JSON ({error}); correct the path or the file") from None
+
+
+def read_entries(path: Path) -> dict[str, dict[str, Any]]:
+    """Read a JSON object {key: {…}}; anything else is a UserError that names the file."""
+    value = read_json(path)
+    if not isinstance(value, dict) or not all(isinstance(entry, dict) for entry in value.values()):
+        raise UserError(f"{path} must be an object {{video_id: {{…}}}}; correct or remove it")
+    return value

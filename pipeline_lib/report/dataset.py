@@ -43,7 +43,7 @@ def report(work: Path, shards: int, *, video: Video, pictures: int, seed: int) -
     """The numbers, and what only the page shows: contact sheets and pairs."""
     fallen = funnel.read(work, shards)
     known = facts.read_shards(work / "due_diligence", shards)
-    pairs = files.read_json(work / "duplicates.json")["pairs"]
+    pairs = funnel.pairs(work / "duplicates.json")
     sheets = Sheets(work, shards, video, fallen, known)
     shown = {
         "cards": sheets.sample(pictures, seed),
@@ -112,8 +112,8 @@ def main(
     ] = "{}",
 ) -> None:
     """Write the report of what was collected."""
-    whole = json.loads(config)
-    decoding = cli.parse_options(Video, json.dumps(whole.get("video", {})))
+    whole = cli.parse_object(config, "--config")
+    decoding = cli.parse_options(Video, json.dumps(whole.get("video", {})), "video of --config")
     found, shown = report(work, shards, video=decoding, pictures=pictures, seed=seed)
     made_by = provenance.record(whole, specs={}, weights={}, device="cpu")
     files.write_json(out.with_suffix(".json"), {**found, "provenance": made_by}, sort_keys=False)

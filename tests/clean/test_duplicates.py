@@ -12,6 +12,7 @@ from pipeline_lib.clean.duplicates import find, page_id
 from pipeline_lib.clean.facts import Facts
 from pipeline_lib.config.clean import Duplicates
 from pipeline_lib.core import files
+from pipeline_lib.core.errors import UserError
 
 
 def hashes(*numbers):
@@ -237,3 +238,18 @@ def test_the_command(tmp_path):
          "split": "train", "kept_split": "test", "drop": True}
     ]  # fmt: skip
     assert facts.read_shards(tmp_path / "due_diligence", 2)[2] == film("c", 100, hashes=())
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([], "must be an object"),
+        ({"a": 3}, "must be an object"),
+        ({"a": {"split": "dev"}}, r"a has split 'dev'; it must be one of test, val, train"),
+        ({"a": {}}, "a has split 'None'"),
+    ],
+)
+def test_annotations_that_are_none(tmp_path, labels, message):
+    files.write_json(tmp_path / "annotations.json", labels)
+    with pytest.raises(UserError, match=message):
+        duplicates.main(tmp_path, tmp_path / "annotations.json", 1, tmp_path / "duplicates.json")

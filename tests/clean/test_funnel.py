@@ -2,12 +2,14 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_lib.clean import funnel
 from pipeline_lib.clean.funnel import DUPLICATES, STAGES, Fall, falls, steps
 from pipeline_lib.core import files
+from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.ledger import Row
 
 
@@ -84,3 +86,10 @@ def test_dropped_are_only_those_that_go(tmp_path):
     files.write_json(tmp_path / "duplicates.json", {"pairs": pairs})
     assert funnel.dropped(tmp_path / "duplicates.json") == {"a": Fall(DUPLICATES, "split_leak", "same_bytes of b")}
     assert funnel.dropped(None) == {}
+
+
+@pytest.mark.parametrize("content", [[], 3, {}, {"pairs": 3}, {"pairs": [3]}, {"pairs": [{"video_id": "a"}]}])
+def test_another_file_is_no_duplicates_json(tmp_path, content):
+    files.write_json(tmp_path / "duplicates.json", content)
+    with pytest.raises(UserError, match=r"is no duplicates\.json"):
+        funnel.dropped(tmp_path / "duplicates.json")

@@ -6,6 +6,7 @@ from pipeline_lib.collect import master
 from pipeline_lib.collect.annotations import check
 from pipeline_lib.collect.master import merge
 from pipeline_lib.collect.search import search
+from pipeline_lib.collect.split import main as split_main
 from pipeline_lib.collect.split import split
 from pipeline_lib.core import files, ledger
 from pipeline_lib.core.errors import UserError
@@ -98,3 +99,11 @@ def test_what_duplicates_drop_is_left_out_of_the_master(tmp_path):
     out = tmp_path / "filtered.json"
     master.main([tmp_path / "articles"], out, 1, tmp_path / "duplicates.json")
     assert list(files.read_json(out)) == ["a", "c"]
+
+
+@pytest.mark.parametrize("content", [[], {"pairs": []}])
+def test_a_list_of_videos_that_is_none(tmp_path, content):
+    files.write_json(tmp_path / "vid_urls.json", content)
+    with pytest.raises(UserError, match=r"vid_urls\.json must be an object"):
+        split_main(videos=tmp_path / "vid_urls.json", shards=2, out=tmp_path / "shards.json")
+    assert not (tmp_path / "shards").exists()

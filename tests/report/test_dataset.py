@@ -154,3 +154,9 @@ def test_values_beyond_the_edges_are_counted():
 def test_without_duplicates_the_message_says_what_to_run(tmp_path):
     with pytest.raises(UserError, match=r"run snakemake .*duplicates\.json first"):
         dataset.report(tmp_path, 1, video=dataset.Video(), pictures=1, seed=0)
+
+
+@pytest.mark.parametrize("config", ["{", "[]", '{"video": 3}'])
+def test_a_record_that_is_no_object(tmp_path, config):
+    with pytest.raises(UserError, match=r"--config .*is not a JSON object"):
+        dataset.main(tmp_path, 1, tmp_path / "out.html", config=config)

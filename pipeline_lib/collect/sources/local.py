@@ -117,12 +117,7 @@ class LocalSource:
     def annotations(self) -> dict[str, dict[str, Any]]:
         """Gold labels from the folder's annotations.json, {} without one. Raises UserError if broken."""
         path = self._folder / "annotations.json"
-        if not path.exists():
-            return {}
-        value = files.read_json(path)
-        if not isinstance(value, dict) or not all(isinstance(item, dict) for item in value.values()):
-            raise UserError(f"{path} must be an object {{video_id: {{…}}}}; correct or remove it")
-        return value
+        return files.read_entries(path) if path.exists() else {}
 
     def by_id(self, labels: dict[str, Any]) -> dict[str, Any]:
         """Labels whose keys are ids, file names without suffix, or paths as the list has them → by id, sorted.
