@@ -1,5 +1,6 @@
 """The smallest demo through `--executor slurm` on a real SLURM: undisturbed, and with everything that happens to jobs."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -72,10 +73,10 @@ def stop_process(module, job):
     end = time.monotonic() + 60
     while time.monotonic() < end:
         for process in processes(**own):
-            words = process.cmdline()
-            if words[1:3] == ["-m", module]:
-                process.send_signal(signal.SIGSTOP)
-                return
+            with contextlib.suppress(psutil.NoSuchProcess):  # one of the job's short-lived children
+                if process.cmdline()[1:3] == ["-m", module]:
+                    process.send_signal(signal.SIGSTOP)
+                    return
         time.sleep(0.05)
     raise TimeoutError(f"job {job} ran no {module}")
 
