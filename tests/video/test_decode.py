@@ -82,6 +82,15 @@ def test_planned_frames_are_those_of_a_full_decode(zoo, kind):
         assert digests(decode.frames(path, sampling)) == from_start_to_end(path, sampling), sampling
 
 
+@pytest.mark.parametrize("every", [1 / FPS, 0.12, 3.0])
+@pytest.mark.parametrize("kind", [kind for kind in ZOO if ZOO[kind][1] and kind != "h264_intra_refresh"])
+def test_a_plan_is_carried_out_without_a_full_decode(zoo, kind, every):
+    """However many frames are wanted, and in whatever order they are coded."""
+    path, sampling = zoo(kind), Sampling(every)
+    planned = decode._planned("planned", path, read_index(path), sampling, 0)
+    assert digests(decode._shown(planned, sampling)) == from_start_to_end(path, sampling)
+
+
 @pytest.mark.parametrize("threads", [1, 4])
 @pytest.mark.parametrize(
     "kind", ["h264_avi_b_frames", "mpeg4_avi_b_frames", "h264_coding_times", "h264_coding_times_mkv"]
@@ -165,6 +174,15 @@ def test_filters_apply_in_order(video):
     assert frame.pixels.shape == (32, 32, 3) and frame.size == (64, 48)
     with pytest.raises(ItemError, match="filters"):
         next(decode.frames(video, Sampling(1.0, filters="crop=1000:1000")))
+
+
+@pytest.mark.parametrize("decoder", ["auto", "decord"])
+def test_a_film_too_short_for_any_slot_is_undecodable(make_video, tmp_path, decoder):
+    """At 1 a second ffmpeg's rule shows nothing of 0.1 s."""
+    tiny = make_video(tmp_path / "tiny.mp4", seconds=0.1, preset="ultrafast")
+    assert read_index(tiny) is not None
+    with pytest.raises(ItemError, match="no frame could be decoded"):
+        list(decode.frames(tiny, Sampling(1.0, "ffmpeg", decoder=decoder)))
 
 
 def test_no_picture_at_all_is_undecodable(tmp_path, video):

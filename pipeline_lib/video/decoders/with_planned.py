@@ -1,6 +1,6 @@
 """Places in a video's index → pictures, by PyAV, decoding little more than what those pictures are made from.
 
-Of the frames behind a keyframe only those up to the last wanted one are decoded, and of these none that no other refers
+Of the packets behind a keyframe only those up to the last wanted one are decoded, and of these none that no other refers
 to, unless it is wanted itself. That halves the work on usual H.264 files, and the pictures are those of a full decode,
 which tests compare.
 """
@@ -26,6 +26,8 @@ def pictures(path: Path, index: Index, places: Sequence[int]) -> Iterator[av.Vid
     Raises:
         Unplanned: a picture doesn't come out where the index has it.
     """
+    if not len(places):
+        return
     wanted = index.pts[np.asarray(places, np.int64)]
     owners = np.searchsorted(index.entries, wanted, side="right") - 1  # of each, the last keyframe at or before it
     with open_video(path) as container:
@@ -58,30 +60,35 @@ def _decoded(
     codec = stream.codec_context
     skipping = index.codec in SKIPPING
     targets = set(wanted.tolist())
-    groups = iter([(int(owner), int(wanted[owners == owner][-1])) for owner in np.unique(owners)])
-    owner, last = next(groups)
-    decoding = False
+    entries, firsts = np.unique(owners, return_index=True)
+    groups = ((int(one), set(part.tolist())) for one, part in zip(entries, np.split(wanted, firsts[1:]), strict=True))
+    owner, due = next(groups)  # a keyframe, and what is wanted behind it and not decoded yet
+    decoding = gap = False
     fed: set[int] = set()  # keyframes since decoding began
     for packet in container.demux(stream):
         if not packet.size:
             break
         if not decoding:
             if packet.pts != index.entries[owner]:
+                gap = True
                 continue
             decoding = True
             fed.clear()
-            if not index.fresh[owner]:
+            if gap and not index.fresh[owner]:
                 yield from codec.decode(None)
                 codec.flush_buffers()
+            gap = False
         if skipping:
             codec.skip_frame = "DEFAULT" if packet.pts in targets else "NONREF"
         yield from codec.decode(packet)
         if packet.is_keyframe and packet.pts is not None:
             fed.add(packet.pts)
-        if packet.pts == last:  # what it is made from has come before it
-            owner, last = next(groups, (-1, -1))
-            if owner < 0:
-                break
+        due.discard(packet.pts)
+        while not due and owner >= 0:  # what they are made from has come before them
+            owner, due = next(groups, (-1, due))
+            due -= fed
             # The next keyframe comes earlier than this packet when this one is shown before but made from both.
-            decoding = int(index.entries[owner]) in fed
+            decoding = owner >= 0 and int(index.entries[owner]) in fed
+        if owner < 0:
+            break
     yield from codec.decode(None)
