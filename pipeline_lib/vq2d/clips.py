@@ -4,6 +4,7 @@ The frames are those of the official convert_videos_to_clips.py: every (video's 
 to video_end_frame, both included. Clips that are there already are kept if they are whole, whoever made them.
 """
 
+import json
 import logging
 import math
 from dataclasses import dataclass
@@ -88,8 +89,7 @@ class ClipFiles:
     def version(self, clip_uid: str) -> str:
         """The video's state and the clip's place in it."""
         entry = self.clips[clip_uid]
-        place = "-".join(str(entry[key]) for key in ("video_start_frame", "video_end_frame", "clip_fps"))
-        return f"{place} of {clip_loop.stamp(self.video(entry))}"
+        return f"{_place(entry)} of {clip_loop.stamp(self.video(entry))}"
 
     def whole(self, clip_uid: str, receipt: clip_loop.Receipt) -> bool:
         """By its size."""
@@ -107,16 +107,17 @@ class ClipFiles:
                 Reason.BAD_ANNOTATION, f"frames {clip.video_start_frame} to {clip.video_end_frame} are not ascending"
             )
         video = self.video(entry)
-        there = self._there(worker, path, clip)
+        place = f"{_place(entry)} of {video.stem}"
+        there = None if self._is_moved(clip_uid, place) else self._there(worker, path, clip)
         if not video.is_file():
             if there is not None:
-                return {**there, "kept": True}
+                return {**there, "kept": True, "place": place}
             raise ItemError(Reason.MISSING_FILE, f"{video.name} is not among the videos; download it or leave it out")
         info = worker.probe(video)
         step = clip.step(info.fps)
         expected = (clip.video_end_frame - clip.video_start_frame) // step + 1
         if there is not None and there["frames"] >= expected and there["height"] == self._height(info.height):
-            return {**there, "kept": True}
+            return {**there, "kept": True, "place": place}
         if path.exists():
             log.info("%s is not the whole clip: making it again", path.name)
         with files.atomic(path) as temporary:
@@ -138,7 +139,7 @@ class ClipFiles:
                     Reason.TRUNCATED,
                     f"the video ends after {made['frames']} of the clip's {expected} frames; download it again",
                 )
-        return {**made, "missing": missing, "bytes": path.stat().st_size, "kept": False}
+        return {**made, "missing": missing, "bytes": path.stat().st_size, "kept": False, "place": place}
 
     def video(self, entry: dict[str, Any]) -> Path:
         """The file that a clip is cut out of."""
@@ -148,6 +149,15 @@ class ClipFiles:
         """That of a clip of a video of `height` pixels."""
         tall = self.options.downscale_height or height
         return tall + tall % 2
+
+    def _is_moved(self, clip_uid: str, place: str) -> bool:
+        """Whether the newest receipt says that the clip that may be there is of another place; then its length says nothing."""
+        try:
+            receipts = self.out.glob(f"ledger/items/*/*/{clip_uid}.json")
+            newest = max(receipts, key=lambda path: path.stat().st_mtime_ns)
+            return bool(json.loads(newest.read_text(encoding="utf-8"))["place"] != place)
+        except (OSError, ValueError, KeyError):  # no receipt, or one without a place
+            return False
 
     def _there(self, worker: Worker, path: Path, clip: Clip) -> clip_loop.Receipt | None:
         """What is known of a clip that exists and isn't much shorter than it should be."""
@@ -162,6 +172,10 @@ class ClipFiles:
         if not rate or abs(found["frames"] / clip.clip_fps - clip.seconds) >= SLACK:
             return None
         return {**found, "bytes": path.stat().st_size}
+
+
+def _place(entry: dict[str, Any]) -> str:
+    return "-".join(str(entry[key]) for key in ("video_start_frame", "video_end_frame", "clip_fps"))
 
 
 def main(

@@ -105,6 +105,13 @@ def test_whole_clips_stay_and_truncated_ones_are_made_again(place):
     assert len(levels(path)) == 31
 
 
+def test_a_clip_of_another_place_in_the_video_is_made_again(place):
+    folder, run = place
+    run(clip("a", 0, 60))
+    assert run(clip("a", 60, 120))["a"].ok
+    assert np.abs(np.array(levels(folder / "clips/a.mp4")) - np.arange(60, 121, 6)).max() <= 1
+
+
 def test_a_clip_from_elsewhere_is_kept_if_it_is_whole(place):
     folder, run = place
     run(clip("a", 0, 120))
