@@ -15,6 +15,7 @@ import typer
 import pipeline_lib
 from pipeline_lib.config.video import Video as Decoding
 from pipeline_lib.core import arguments, cli, files, provenance
+from pipeline_lib.core.errors import UserError
 from pipeline_lib.core.progress import track
 from pipeline_lib.coref import predictions
 from pipeline_lib.coref.names import WITH, WITHOUT
@@ -137,6 +138,8 @@ def main(
     """Make the page for looking at matches one by one."""
     found = _limited(predictions.read(predicted), limit)
     master = files.read_json(captions) if captions else {}
+    if not isinstance(master, dict) or not all(isinstance(entry, dict) for entry in master.values()):
+        raise UserError(f"{captions} is no object {{video: entry}}; give vid2article_master_filtered.json")
     with ExitStack() as stack:
         stills = stack.enter_context(Stills(frames, videos, cli.parse_options(Decoding, video, "--video"), every, side))
         detected = stack.enter_context(ObjectFile(objects)) if objects else None

@@ -234,7 +234,7 @@ def _said(about: Mapping[str, Any], clip: Clip) -> str:
     """Captions that begin or go on during a clip."""
     texts = [
         str(segment["text"])
-        for segment in about.get("captions", [])
+        for segment in about.get("captions") or ()
         if segment["start"] < clip.end and segment["start"] + segment["duration"] > clip.start
     ]
     text = " ".join(texts)

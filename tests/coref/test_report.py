@@ -186,6 +186,16 @@ def test_without_any_pictures(folder):
     assert html.count("<rect") == 10
 
 
+def test_captions_that_are_none_and_another_file(folder):
+    master = json.loads((folder / "captions.json").read_text())
+    master["fire0000001"]["captions"] = None
+    (folder / "captions.json").write_text(json.dumps(master))
+    assert 'class="said"' not in item(make(folder), "without_proposals/fire0000001")
+    (folder / "captions.json").write_text("[]")
+    with pytest.raises(UserError, match=r"give vid2article_master_filtered\.json"):
+        make(folder)
+
+
 def test_objects_that_were_not_used(folder):
     with h5py.File(folder / "objects.hdf5", "w") as file:
         file.attrs.update({"spec": "{}", "step": 3.0, "start": 0.0})
