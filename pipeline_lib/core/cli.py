@@ -4,14 +4,16 @@ import errno
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, TypeVar
 
 import typer
 from pydantic import BaseModel, ValidationError
 
 from pipeline_lib.core.errors import STOPPED, USER_ERROR, StopStage, UserError, explain, fail, one_line
-from pipeline_lib.core.redact import Formatter
+from pipeline_lib.core.redact import Formatter, redact
 
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -38,6 +40,13 @@ def run(main: Callable[..., Any]) -> None:
             f"stopped: no space left on the disk ({error.filename}); free some and run again, nothing done is lost",
             STOPPED,
         )
+    finally:
+        sys.excepthook = _show  # now: typer has put its own there
+
+
+def _show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an error that nobody expected, its traceback included, without secrets."""
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
 
 
 def parse_object(text: str, option: str = "--options") -> dict[str, Any]:

@@ -1,4 +1,6 @@
 import errno
+import subprocess
+import sys
 
 import pytest
 
@@ -34,6 +36,19 @@ def test_mistakes_are_one_line(monkeypatch, capsys, error, status, line):
     assert run(monkeypatch, error) == status
     printed = capsys.readouterr().err
     assert printed.startswith(line) and printed.count("\n") == 1
+
+
+def test_an_unexpected_error_shows_no_secret(tmp_path):
+    script = tmp_path / "stage.py"
+    script.write_text(
+        "from pipeline_lib.core import cli\n"
+        "def main() -> None:\n"
+        "    raise ValueError(f'Cookie: SID={1234567}')\n"
+        "cli.run(main)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "stage.py" in done.stderr
+    assert done.stderr.endswith("ValueError: Cookie: [hidden]\n")
 
 
 def test_options_are_checked():
