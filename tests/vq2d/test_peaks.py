@@ -90,6 +90,8 @@ def test_the_scripted_signal_is_smoothed_and_searched_as_by_hand() -> None:
     # At half their height plateaus begin and end half a frame outside: 13.5 - 6.5 = 7 frames and 37.5 - 32.5 = 5.
     assert peaks.find(query(scripted()), Peaks(width=5.5)).kept == [10]
     assert peaks.find(query(scripted()), Peaks(peak_similarity_thresh=0.75)).kept == [35]
+    # Within three frames of its middle the plateau at 10 has no foot, the narrower one at 35 has.
+    assert peaks.find(query(scripted()), Peaks(wlen=7)).kept == [35]
     # A filter of 2 is one of 3; the spike of one frame goes, 35 becomes 0.75 as well.
     assert peaks.find(query(scripted()), Peaks(smoothing_sigma=2)).kept == [10, 35]
     # Unsmoothed, the spike is 1 wide: too narrow for width 3, but not for 1; 52 is 18 frames before it.
@@ -218,6 +220,12 @@ def test_a_subsampled_window_gives_frame_numbers_of_the_clip() -> None:
     kept = peaks.keep(query(scripted(), frames=list(range(100, 260, 2)), query_frame=260), Peaks())
     assert [box.fno for box in kept.boxes] == [120, 170]
     assert kept.searched == 80
+
+
+def test_the_best_box_is_kept_wherever_it_stands() -> None:
+    boxes, scores = [np.array([[1, 1, 2, 2], [3, 3, 4, 4]])], [np.array([0.25, 0.75])]
+    (kept,) = peaks.keep(QueryDetections("a", "c", 1, CROP, boxes, scores), Peaks()).boxes
+    assert (kept.x1, kept.x2, kept.detection_score) == (3, 4, 0.75)
 
 
 def test_a_peak_without_a_box_takes_the_nearest_one() -> None:

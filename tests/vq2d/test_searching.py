@@ -107,6 +107,18 @@ def test_a_clips_frames_are_looked_at_once_for_all_queries(folder):
         assert all((a == b).all() for a, b in zip(alone.scores, same.scores, strict=True))
 
 
+def test_queries_of_two_original_sizes_are_two_passes(folder):
+    detector = Grey()
+    wide = {"original_width": 80, "original_height": 40}
+    together = found([query(0, 5), query(1, 5, **wide), query(2, 5)], folder, detector=detector)
+    assert len(detector.seen) == 2 * 5
+    assert [together[f"val_{i:010d}"].boxes[1].tolist()[0] for i in range(3)] == [
+        [0, 1, 3, 5],
+        [1, 2, 7, 11],
+        [0, 1, 3, 5],
+    ]
+
+
 def test_incomplete_batches_are_filled_up(folder):
     detector = Grey()
     result = found([query(0, 5)], folder, batch=4, detector=detector)["val_0000000000"]
