@@ -49,6 +49,7 @@ def test_a_crop_outside_the_frame_is_a_reason(corner):
 def test_search_windows():
     assert crop.search_window(5) == [0, 1, 2, 3, 4]
     assert crop.search_window(10, recency_factor=0.3) == [7, 8, 9]
+    assert crop.search_window(5, recency_factor=0.35) == [3, 4]  # 1.75 frames
     assert crop.search_window(10, subsampling_factor=0.3) == [0, 4, 9]
     assert crop.search_window(10, 0.5, 0.4) == [5, 9]
     assert crop.search_window(3, recency_factor=0.1) == [0, 1, 2]  # round(0.3) frames would be none
