@@ -127,6 +127,17 @@ def test_what_doesnt_fit_alone_is_one_videos_fault():
     assert found["a"] == [2] and found["c"] == [4] and found["b"].reason == Reason.OUT_OF_MEMORY
 
 
+def test_a_video_given_up_has_one_result_whatever_comes_of_it_later():
+    def forward(batch):
+        if batch.shape[1] > 2:
+            raise torch.OutOfMemoryError("too much")
+        return batch.sum(axis=1).tolist()
+
+    wide = unit(1, (9,))
+    found = list(Batches(forward, 1, fill=False).across(parts(("a", [1]), ("b", [wide, unit(3), wide]), ("c", [2]))))
+    assert [name for name, _ in found] == ["a", "b", "c"] and found[1][1].reason == Reason.OUT_OF_MEMORY
+
+
 def test_other_errors_of_the_network_are_not_hidden():
     def forward(batch):
         raise RuntimeError("shape mismatch")

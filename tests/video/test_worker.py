@@ -96,6 +96,14 @@ def test_a_hang_is_a_reason(monkeypatch, video):
     assert reason(error) == "decode_timeout" and time.monotonic() - began < 20
 
 
+def test_answers_in_drops_are_a_hang(monkeypatch, video):
+    """The limit is one of all waiting for a video, not of every read."""
+    serving(monkeypatch, "for _ in range(60):\n    os.write(1, b'1')\n    time.sleep(0.1)")
+    with Worker(Limits(wall=0.5)) as one, pytest.raises(ItemError) as error:
+        list(one.frames(video, Sampling(1.0)))
+    assert reason(error) == "decode_timeout"
+
+
 def test_a_slow_user_of_frames_is_no_hang(video):
     with Worker(Limits(wall=1.0, wall_per_second=0.0)) as one:
         one.probe(video)
