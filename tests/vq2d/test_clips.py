@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline_lib.core import ledger
-from pipeline_lib.core.errors import UserError
+from pipeline_lib.core.errors import ItemError, UserError
 from pipeline_lib.vq2d import clips, frames
 
 FPS = 30
@@ -169,6 +169,14 @@ def test_shards_share_a_folder(place):
     assert len(list((folder / "out").glob("*.mp4"))) == 6
     with pytest.raises(UserError, match="--shard 2 of --shards 2"):
         clips.main([folder / "vq.json"], folder / "videos", folder / "out", shard=2, shards=2)
+
+
+def test_rates_lose_their_fraction_as_in_the_official_script():
+    one = clips.Clip.model_validate(clip("a", 0, 60) | {"video_uid": "v"})
+    assert [one.step(fps) for fps in (30, 29.999, 60, 5, 25)] == [6, 6, 12, 1, 5]
+    for fps in (30000 / 1001, 24, 4):
+        with pytest.raises(ItemError, match=f"{fps:.2f} frames a second are no multiple"):
+            one.step(fps)
 
 
 def test_conflicting_annotations_are_refused():
