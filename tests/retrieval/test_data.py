@@ -161,6 +161,14 @@ def test_videos_on_one_side_only_are_named(features, caplog):
     assert one.gold().shape == (2, 3)
 
 
+def test_pairs_of_similarities_count_the_videos_that_have_features(features):
+    videos = [Video("x", "x", (), ()), *SPLIT.videos]
+    one = part(features, Corpus(videos, SPLIT.captions, np.array([[0, 0], [1, 0], [1, 1], [2, 2]])))
+    found = one.matrix(np.zeros((2, 3)))
+    assert found.video_ids == ["a", "b"]
+    assert found.pairs.tolist() == [[0, 0], [0, 1], [1, 2]]
+
+
 def test_no_features_at_all_is_an_error(features):
     with pytest.raises(UserError, match="no video with a caption has features; looked for 'x'"):
         part(features, Corpus([Video("x", "x", (), ())], SPLIT.captions, np.array([[0, 0]])))

@@ -230,6 +230,11 @@ def test_matrices_that_cannot_be_read_are_named(tmp_path, monkeypatch):
         file["a"], file["b"] = np.zeros((1, 1)), np.zeros((1, 1))
     with h5py.File(tmp_path / "link.hdf5", "w") as file:
         file["rel_mat"] = h5py.ExternalLink(str(tmp_path / "other.hdf5"), "/a")
+    for number, pairs in enumerate(([[0, 2]], [[-1, 0]], [[0.0, 0.0]], [[0, 0, 0]])):
+        with h5py.File(tmp_path / f"pairs{number}.hdf5", "w") as file:
+            file["rel_mat"], file["pairs"] = np.ones((2, 2)), np.array(pairs)
+        with pytest.raises(UserError, match="pairs point outside of the 2 × 2 matrix"):
+            matrices.read(tmp_path / f"pairs{number}.hdf5")
     for name, message in (
         ("harmful.pkl", "which is not data; nothing was executed"),
         ("objects.npy", "it holds pickled objects"),
