@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -12,12 +13,14 @@ from pipeline_lib.config.base import as_dict
 from pipeline_lib.config.coref import Coref
 from pipeline_lib.core import device, files
 from pipeline_lib.core.errors import UserError
-from pipeline_lib.coref import baselines, evaluate, predictions, train
+from pipeline_lib.coref import baselines, evaluate, measuring, predictions, train
 from pipeline_lib.coref.checkpoint import Checkpoint, dimensions
 from pipeline_lib.coref.evaluation_items import items
 from pipeline_lib.coref.inputs import Moments
 from pipeline_lib.coref.model import initial_network
 from pipeline_lib.coref.names import PROTOCOLS, WITH, WITHOUT
+from pipeline_lib.coref.operating_point import OperatingPoint
+from pipeline_lib.coref.scoring import Scores
 from pipeline_lib.text import vectors
 
 CPU = torch.device("cpu")
@@ -94,6 +97,19 @@ def test_metrics_by_event_type_add_up_without_proposals(world, options):
     assert set(types) <= {"burns", "floats", "falls", "turns"}
     for key, total in (("events", "clips"), ("pairs", "pairs"), ("positive_pairs", "positive_pairs")):
         assert sum(own[key] for own in types.values()) == result["counts"][total]
+
+
+def test_intervals_of_a_type_come_from_the_draws_of_its_videos():
+    """Only the second video has a storm, and no resample draws it."""
+    found, scores = [], []
+    for kind in ("fire", "storm"):
+        one = np.ones((1, 1))
+        found.append(SimpleNamespace(events=[{"type": kind}], stands=one.astype(bool), missed_of=np.zeros(1, int)))
+        scores.append(Scores(kind, {"combined": one}, one.astype(bool), 0))
+    drawn = np.array([[2.0, 0.0], [2.0, 0.0]])
+    types = measuring.by_event_type(found, scores, OperatingPoint(0.5, "combined"), drawn)
+    assert types["fire"]["recall"] == {"value": 1.0, "ci95": [1.0, 1.0]}
+    assert types["storm"]["recall"] == {"value": 1.0, "ci95": [0.0, 0.0]}
 
 
 def test_events_without_a_type_are_in_none(world, options):
