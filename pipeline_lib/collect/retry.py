@@ -19,7 +19,7 @@ from pipeline_lib.collect.split import REOPENED
 from pipeline_lib.core import cli, files, ids, items, ledger
 from pipeline_lib.core.errors import Reason, UserError
 from pipeline_lib.core.ledger import FAILED, Row
-from pipeline_lib.core.survey import ledgers, of_queries, require, stage_of
+from pipeline_lib.core.survey import how_to_make, ledgers, of_queries, require, stage_of
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +109,8 @@ def main(
         log.info("no video failed for that")
     else:
         log.info("%s", "nothing was changed (--dry)" if dry else "run snakemake again to try them")
-    if not dry and (queries := [str(path) for path in opened if of_queries(path, work)]):
-        log.info("for visual queries ask snakemake for the target vq2d; before another one name these: %s", " ".join(queries))
+    if not dry and (advice := how_to_make(opened, work)):
+        log.info("%s", advice)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import typer
 
 from pipeline_lib.core import cli, files, ledger
 from pipeline_lib.core.progress import track
-from pipeline_lib.core.survey import ledgers, of_queries, require
+from pipeline_lib.core.survey import how_to_make, ledgers, require
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def main(
     """
     require(work)
     found = 0
-    queries = []  # ledgers of visual queries
+    removed = []
     paths = ledgers(work)
     for path in track(paths, "check", unit="ledgers"):
         bad = damaged(path, deep)
@@ -77,12 +77,11 @@ def main(
             for artefact in bad:
                 artefact.unlink(missing_ok=True)
             path.unlink()
-            if of_queries(path, work):
-                queries.append(str(path))
+            removed.append(path)
     todo = "run this again without --dry to remove their ledgers" if dry else "run snakemake again to make them"
     log.info("%d damaged artefacts, of %d ledgers%s", found, len(paths), f"; {todo}" if found else "")
-    if queries:
-        log.info("for visual queries ask snakemake for the target vq2d; before another one name these: %s", " ".join(queries))
+    if advice := how_to_make(removed, work):
+        log.info("%s", advice)
 
 
 if __name__ == "__main__":

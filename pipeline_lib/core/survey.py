@@ -3,7 +3,7 @@
 import functools
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
@@ -100,6 +100,14 @@ def stage_of(path: Path, work: Path) -> str:
 def of_queries(path: Path, work: Path) -> bool:
     """Whether a ledger is of visual queries: only the target vq2d names it; before another, snakemake is to be asked for it."""
     return path.is_relative_to(work / "vq2d")
+
+
+def how_to_make(removed: Iterable[Path], work: Path) -> str:
+    """What to ask snakemake for that removed ledgers of visual queries are made again; "" if there are none among them."""
+    queries = [str(path) for path in removed if of_queries(path, work)]
+    if not queries:
+        return ""
+    return f"for visual queries ask snakemake for the target vq2d; before another one name these: {' '.join(queries)}"
 
 
 def stages(work: Path) -> list[StageState]:

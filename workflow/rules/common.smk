@@ -12,7 +12,7 @@ from pipeline_lib.coref import factors
 remember(Path(".snakemake/fingerprints.json"))  # parsing every module takes a tenth of planning
 WORK = config["paths"]["work"]
 if config["source"]["youtube"]["cookies"]:  # no job, log or result shall name the file: jobs find it in the environment
-    os.environ["YOUTUBE_COOKIES"] = os.path.abspath(config["source"]["youtube"]["cookies"])
+    os.environ.update(YOUTUBE_COOKIES=os.path.abspath(config["source"]["youtube"]["cookies"]))
     config["source"]["youtube"]["cookies"] = None
 COREF = Coref.model_validate(config["coref"])
 ONLY_MEASURED = ("bootstrap", "baselines", "clip_temperature", "mil_nce_temperature", "mil_nce_dictionary")
