@@ -87,7 +87,7 @@ class Batches(Generic[Item]):
             try:
                 rows = self._run([unit for _, _, unit in part])
             except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
-                if not _is_memory(error):
+                if not is_memory(error):
                     raise
                 problem = one_line(error)
             else:
@@ -136,6 +136,7 @@ class Batches(Generic[Item]):
                 del self._waiting[kind]
 
 
-def _is_memory(error: Exception) -> bool:
+def is_memory(error: Exception) -> bool:
+    """Whether it says that memory ran out, in whosever words."""
     text = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in text for words in _MESSAGES)

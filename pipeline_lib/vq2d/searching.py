@@ -6,10 +6,10 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-import torch
 
 from pipeline_lib.config.vq2d import Detection
 from pipeline_lib.core.errors import ItemError, Reason, StopStage
+from pipeline_lib.features.batching import is_memory
 from pipeline_lib.vq2d import crop
 from pipeline_lib.vq2d.annotations import Query, doubts
 from pipeline_lib.vq2d.clip_reader import Reader
@@ -120,7 +120,9 @@ def _search(
             raise ItemError(Reason.UNDECODABLE, f"decoding of clip {clip_uid} ended early; make the clip again")
     except ItemError as error:
         yield from ((name, error) for name in waiting)
-    except torch.OutOfMemoryError:
+    except (RuntimeError, MemoryError) as error:
+        if not is_memory(error):
+            raise
         raise StopStage(
             f"vq2d.detection.batch = {batch} pictures don't fit into the device's memory; lower it and run again,"
             " nothing done is lost"

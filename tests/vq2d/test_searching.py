@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline_lib.config.vq2d import Detection
 from pipeline_lib.core import ledger
-from pipeline_lib.core.errors import ItemError, Reason, UserError
+from pipeline_lib.core.errors import ItemError, Reason, StopStage, UserError
 from pipeline_lib.vq2d import collect, detect, detections, json_files
 from pipeline_lib.vq2d.annotations import Query
 from pipeline_lib.vq2d.clip_reader import Images
@@ -123,6 +123,18 @@ def test_incomplete_batches_are_filled_up(folder):
     detector = Grey()
     result = found([query(0, 5)], folder, batch=4, detector=detector)["val_0000000000"]
     assert detector.seen == [(4, 32, 64, 3)] * 2 and len(result.boxes) == 5
+
+
+@pytest.mark.parametrize(
+    "words", ["CUDA out of memory. Tried to allocate 2 GiB", "cuDNN error: CUDNN_STATUS_ALLOC_FAILED"]
+)
+def test_a_full_device_stops_the_stage_with_what_to_do(folder, words):
+    class Full(Grey):
+        def regions(self, pictures, background):
+            raise RuntimeError(words)
+
+    with pytest.raises(StopStage, match="batch = 4 pictures don't fit into the device's memory; lower it"):
+        found([query(0, 6)], folder, batch=4, detector=Full())
 
 
 def test_recency_and_subsampling(folder):
