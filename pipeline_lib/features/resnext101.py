@@ -48,7 +48,7 @@ def units(frames: Iterator[np.ndarray], options: Options) -> Iterator[np.ndarray
 def forward(net: nn.Module, batch: Tensor, precision: str = "fp32") -> Tensor:
     """(B, 2048) float32, not normalised, of clips (B, T, h, w, 3) uint8."""
     with autocast(batch.device, precision):
-        rows: Tensor = net(normalise(batch.permute(0, 4, 1, 2, 3).contiguous()))
+        rows: Tensor = net(normalise(batch.permute(0, 4, 1, 2, 3)))  # the layout of the network's weights
     return rows.float()
 
 

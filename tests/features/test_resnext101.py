@@ -62,7 +62,7 @@ def test_the_network_sees_black_as_minus_the_mean() -> None:
     pictures[..., 2] = 255
     clips = torch.from_numpy(np.stack(list(resnext101.units(iter(pictures), OPTIONS))))
     rows = resnext101.forward(net, clips)
-    assert net.clips.shape == (2, 3, 16, 4, 4) and net.clips.is_contiguous()
+    assert net.clips.shape == (2, 3, 16, 4, 4) and net.clips.is_contiguous(memory_format=torch.channels_last_3d)
     torch.testing.assert_close(net.clips[1, :, 1, 0, 0], torch.tensor([-110.6, -103.2, -96.3]))
     torch.testing.assert_close(net.clips[1, :, 0, 0, 0], torch.tensor([-110.6, -103.2, 255 - 96.3]))
     torch.testing.assert_close(rows[0], torch.tensor([-110.6, -103.2, 255 - 96.3]))

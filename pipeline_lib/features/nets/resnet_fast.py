@@ -39,7 +39,7 @@ def optimise(net: ResNet, precision: str = "fp32") -> FastResNet:
 
 @torch.no_grad()
 def fold_norms(net: nn.Module) -> nn.Module:
-    """A copy in which every bn1, bn2 … is part of its conv1, conv2 …, and every pair of convolution and norm is one."""
+    """A copy with bn1, bn2 … as parts of conv1, conv2 …, pairs of convolution and norm as one, and channels last in memory."""
     folded = copy.deepcopy(net)
     for module in folded.modules():
         parts: dict[str, Any] = dict(module.named_children())
@@ -49,4 +49,4 @@ def fold_norms(net: nn.Module) -> nn.Module:
         for convolution, norm in pairs:
             setattr(module, convolution, fuse_conv_bn_eval(parts[convolution], parts[norm]))
             setattr(module, norm, nn.Identity())
-    return folded
+    return folded.to(memory_format=torch.channels_last_3d)

@@ -34,6 +34,7 @@ def test_folded_norms():
     calibrate(net, lambda: net(clips))
     folded = fold_norms(net)
     assert not any(isinstance(module, torch.nn.BatchNorm3d) for module in folded.modules())
+    assert folded.conv1.weight.is_contiguous(memory_format=torch.channels_last_3d)
     with torch.inference_mode():
         plain = net(clips)
         assert (folded(clips) - plain).abs().max() <= 1e-4 * plain.abs().max()
