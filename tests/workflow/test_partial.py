@@ -37,8 +37,8 @@ def edit(path, old, new):
         ("features/s3d.py", "        seen += 1\n", "        seen += (\n            1\n        )\n", {}),
         ("features/s3d.py", "Memory holds one window.", "One window is in memory.", {}),
         ("core/progress.py", "interval: float = 30.0", "interval: float = 31.0", {}),
-        ("features/s3d.py", "covered", "shown_before", S3D),  # a local variable: a name counts
-        ("features/objects.py", "* 2, np.float32)", "* 2, np.float64)", OBJECTS),
+        ("features/s3d.py", "held", "waiting", S3D),  # a local variable: a name counts
+        ("features/objects.py", "(path)], np.float32)", "(path)], np.float64)", OBJECTS),
         (
             "features/nets/s3d.py",
             "dim=(2, 3, 4)",
@@ -101,7 +101,7 @@ def test_adopt_after_an_edit_that_changes_no_number_and_refuse_after_one_that_do
     made = {video: (work / row.artefact).stat() for video, row in rows.items()}
     features = stored(work)
 
-    edit(module, "covered", "shown_before")
+    edit(module, "held", "waiting")
     status, said = command(project, "core.adopt", "s3d", "--sample", "2", *SNAKEMAKE)
     assert status == 0 and "2 videos made anew are equal (largest difference 0)" in said
     assert f"{len(rows)} artefacts stand under spec" in said
