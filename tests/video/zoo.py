@@ -1,5 +1,6 @@
 """Seeded drawings → video files of every kind that breaks frame-accurate decoding, written with PyAV."""
 
+import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -52,6 +53,15 @@ def write(
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def av1(path: Path) -> Path:
+    """In AV1. As root, SVT's encoder makes its caller a real-time process that starves all others: taken back here."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        return write(path, codec="libsvtav1", g="60", preset="10")
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def copied(source: Path, path: Path, shift: float, format_options: dict[str, str] | None = None) -> Path:
@@ -128,7 +138,7 @@ ZOO: dict[str, tuple[Callable[[Path], Path], bool]] = {
         lambda d: write(d / "v8.webm", codec="libvpx", g="60", **{"auto-alt-ref": "1", "lag-in-frames": "16"}),
         True,
     ),
-    "av1": (lambda d: write(d / "a.mp4", codec="libsvtav1", g="60", preset="10"), True),
+    "av1": (lambda d: av1(d / "a.mp4"), True),
     "mpeg4": (lambda d: write(d / "m.mp4", codec="mpeg4", g="40", bf="2"), True),
     "mpeg2": (lambda d: write(d / "m.mpg", codec="mpeg2video", tick=Fraction(1, FPS), g="15", bf="2"), False),
     "mjpeg": (lambda d: write(d / "j.mkv", codec="mjpeg", pix_fmt="yuvj420p"), True),
