@@ -21,8 +21,7 @@ from pipeline_lib.features.nets.region_pool import bags
 from pipeline_lib.features.nets.regions import Proposals
 from pipeline_lib.features.nets.resnet_c4 import HEAD_CHANNELS, STRIDE
 
-REGIONS = 64  # per step of the head on a CPU, so that what lies between two convolutions stays in the cache
-MANY_REGIONS = 1024  # on other devices, which few regions don't fill
+REGIONS = 64  # per step of the head, so that what lies between two convolutions stays in the cache
 
 
 class _Parts(NamedTuple):
@@ -91,8 +90,7 @@ class FusedHead(nn.Module):
         if not len(boxes):
             return boxes.new_zeros(0, HEAD_CHANNELS)
         steps = []
-        step = REGIONS if maps.device.type == "cpu" else MANY_REGIONS
-        for some, of in zip(boxes.split(step), images.split(step), strict=True):
+        for some, of in zip(boxes.split(REGIONS), images.split(REGIONS), strict=True):
             pool = bags(some, of, height, width, self.pooled, 1 / STRIDE, self.aligned)
             steps.append(self._step(tables, *pool))
         return torch.cat(steps)
