@@ -74,8 +74,9 @@ def read_index(path: Path) -> Index | None:
     with open_video(path) as container:
         stream = only_video(container)
         names = set(container.format.name.split(","))
-        if not names & PLANNED_FORMATS or stream.codec_context.name not in PLANNED_CODECS or coding_times(path):
+        if not names & PLANNED_FORMATS or stream.codec_context.name not in PLANNED_CODECS:
             return None
+        stored: list[int] = []  # the times of all packets, in the file's order
         pts: list[int] = []
         keys: list[bool] = []
         entries: list[int] = []
@@ -87,6 +88,7 @@ def read_index(path: Path) -> Index | None:
                     continue
                 if packet.pts is None:
                     return None
+                stored.append(packet.pts)
                 if packet.is_keyframe:
                     entries.append(packet.pts)
                     fresh.append(_fresh(packet, stream))
@@ -98,6 +100,8 @@ def read_index(path: Path) -> Index | None:
                     latest, duration = packet.pts, packet.duration or 0
         except (av.FFmpegError, ValueError):
             return None  # the full decode says what is wrong
+        if stream.codec_context.has_b_frames and (np.diff(stored) > 0).all():
+            return None
         order, entry_order = (np.argsort(np.array(times, np.int64), kind="stable") for times in (pts, entries))
         shown = np.array(pts, np.int64)[order]
         if not len(shown) or not entries or min(entries) > shown[0] or (np.diff(shown) <= 0).any():
