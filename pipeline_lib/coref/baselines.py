@@ -24,7 +24,6 @@ from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref import rows
 from pipeline_lib.coref.evaluation_items import Item
 from pipeline_lib.coref.scoring import Scores, alike, normalise
-from pipeline_lib.features.nets import clip as clip_nets
 from pipeline_lib.features.nets.s3d import S3D
 from pipeline_lib.features.nets.s3d_text import VOCABULARY
 from pipeline_lib.store.reader import FeatureFile
@@ -98,6 +97,8 @@ class JointSpace:
 
 def clip(features: Path, weights: Path, options: CLIP, temperature: float, where: torch.device) -> JointSpace:
     """CLIP: clip.hdf5 and the text side of the network that made it."""
+    from pipeline_lib.features.nets import clip as clip_nets  # here, because open_clip takes seconds
+
     file = _made_with(features, weights, "clip")
     net = checkpoint.load(clip_nets.build(options.model), weights).to(where)
     tokenise = clip_nets.tokeniser(options.model)

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline_lib.features.nets import resnet_d2
 from pipeline_lib.features.nets.winograd import Winograd, WinogradTiles
 
 LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # by number of axes
@@ -26,8 +25,11 @@ def fold(convolution: nn.Conv2d | nn.Conv3d, norm: Any) -> tuple[Tensor, Tensor]
 
 
 def folded(block: Any, number: int) -> tuple[Tensor, Tensor]:
-    """`fold` of a residual block's convolution 1, 2 or 3, or of its shortcut, which is number 0."""
-    if isinstance(block, resnet_d2.Bottleneck):
+    """`fold` of a residual block's convolution 1, 2 or 3, or of its shortcut, which is number 0.
+
+    Blocks are torchvision's, or as detectron2's (`resnet_d2`), which have `shortcut` and norms within their convolutions.
+    """
+    if hasattr(block, "shortcut"):
         convolution: Any = getattr(block, f"conv{number}" if number else "shortcut")
         return fold(convolution, convolution.norm)
     if number == 0:
@@ -125,7 +127,7 @@ class FusedBlock(nn.Module):
         else:
             self.second = Fused(*folded(block, 2), second, dtype)
         self.third = Fused(*folded(block, 3), 1, dtype)
-        has_shortcut = (strided.shortcut if isinstance(block, resnet_d2.Bottleneck) else strided.downsample) is not None
+        has_shortcut = (strided.shortcut if hasattr(block, "shortcut") else strided.downsample) is not None
         self.shortcut = Fused(*folded(block, 0), first * second, dtype) if has_shortcut else None
 
     def forward(self, x: Tensor) -> Tensor:
