@@ -15,6 +15,7 @@ from pipeline_lib.core.errors import UserError
 from pipeline_lib.coref import baselines, systems
 from pipeline_lib.coref.evaluation_items import items
 from pipeline_lib.coref.inputs import Moments
+from pipeline_lib.features.nets import clip as clip_nets
 from pipeline_lib.features.nets.s3d import S3D
 
 CPU = torch.device("cpu")
@@ -59,11 +60,9 @@ class TinyCLIP(nn.Module):
 @pytest.fixture
 def tiny_clip(monkeypatch, tmp_path):
     """CLIP by hand: weights and a file of frames every 3 s."""
-    monkeypatch.setattr(baselines.clip_nets, "build", lambda model: TinyCLIP())
+    monkeypatch.setattr(clip_nets, "build", lambda model: TinyCLIP())
     tokens = {"fire": 0, "water": 1, "sand": 2}
-    monkeypatch.setattr(
-        baselines.clip_nets, "tokeniser", lambda model: lambda texts: torch.tensor([[tokens[t]] for t in texts])
-    )
+    monkeypatch.setattr(clip_nets, "tokeniser", lambda model: lambda texts: torch.tensor([[tokens[t]] for t in texts]))
     weights = tmp_path / "clip.safetensors"
     save_file({"table.weight": torch.tensor([[2.0, 0.0], [0.0, 5.0], [3.0, 4.0]])}, weights)
     return weights
