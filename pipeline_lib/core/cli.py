@@ -40,6 +40,11 @@ def run(main: Callable[..., Any]) -> None:
             f"stopped: no space left on the disk ({error.filename}); free some and run again, nothing done is lost",
             STOPPED,
         )
+    except (MemoryError, RuntimeError) as error:
+        if type(error).__name__ not in ("MemoryError", "OutOfMemoryError"):  # the latter is torch's, slow to import
+            raise
+        why = f" ({one_line(error)})" if str(error) else ""
+        fail(f"stopped: out of memory{why}; free some, take smaller batches or another device", STOPPED)
     finally:
         sys.excepthook = _show  # now: typer has put its own there
 

@@ -12,8 +12,10 @@ _RULES = (
     (re.compile(r"(?:\b|(?<=\\t))((?:__Secure-|__Host-)?[A-Z0-9_-]{0,40}(?:SIDCC|SIDTS|SAPISID|APISID|SSID|HSID|PSID|SID|LOGIN_INFO))"
                 r"(['\"]?\s*(?:[=:\t]|\\t)\s*['\"]?)[^\s;'\",}]+"), rf"\1\2{HIDDEN}"),
     # a parameter of an address or a JSON key
-    (re.compile(r"(?i)(?<![A-Za-z])(api_?key|key|po_?token|pot|signature|sig|lsig|password|access_token)"
+    (re.compile(r"(?i)(?<![A-Za-z])(api_?key|key|(?:po)?token|pot|signature|sig|lsig|passw(?:or)?d|secret)"
                 r"(=|['\"]\s*:\s*\[?['\"])[^\s&;'\",}]+"), rf"\1\2{HIDDEN}"),
+    # a password that a message names
+    (re.compile(r"(?i)\b(passw(?:or)?d\s*[:=]\s*)[^\s&;'\",}]+"), rf"\1{HIDDEN}"),
     # user, password or token of a proxy or of another address
     (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20})://[^\s/?#'\"<>]+@"), rf"\1://{HIDDEN}@"),
 )  # fmt: skip

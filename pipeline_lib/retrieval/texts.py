@@ -17,6 +17,7 @@ from pipeline_lib.text import formats, vectors
 
 BOS, EOS, UNK = 0, 1, 2
 SPECIAL = ("<BOS>", "<EOS>", "<UNK>")
+SPARSE = 10  # numbers per word that a vocabulary may have
 Vocabulary = dict[str, int]
 
 
@@ -32,6 +33,10 @@ def read_vocabulary(path: Path) -> Vocabulary:
     content = files.read_json(path)
     if not isinstance(content, dict) or not content or not all(isinstance(i, int) and i >= 0 for i in content.values()):
         raise UserError(f"{path} is no vocabulary; expected {{word: number}}, upstream's word2int.json")
+    if max(content.values()) > SPARSE * len(content) + UNK:  # the embedding has a row for every number
+        raise UserError(
+            f"{path} numbers {len(content)} words up to {max(content.values())}; number them from 0 without gaps"
+        )
     return content
 
 

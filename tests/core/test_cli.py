@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from pipeline_lib.config.video import Frames
 from pipeline_lib.core import cli
@@ -30,6 +31,12 @@ def run(monkeypatch, error):
             "error: t: Is a directory; correct the path, or who may write there",
         ),
         (OSError(errno.ENOSPC, "full", "work/x"), 3, "stopped: no space left on the disk (work/x)"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory.\nTried 2 GiB"),
+            3,
+            "stopped: out of memory (CUDA out of memory. Tried",
+        ),
+        (MemoryError(), 3, "stopped: out of memory; free some"),
     ],
 )
 def test_mistakes_are_one_line(monkeypatch, capsys, error, status, line):

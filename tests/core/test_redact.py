@@ -22,6 +22,11 @@ SECRETS = [
     repr(".youtube.com\tTRUE\t/\tTRUE\t0\t__Secure-3PSID\tsecret"),
     repr(".youtube.com\tTRUE\t/\tTRUE\t0\tSID\tsecret"),
     "{'po_token': ['web+secret']}",
+    "https://x.example/api?token=secret&page=2",
+    "access_token=secret",
+    "potoken=secret",
+    '{"client_key": "secret"}',
+    "password: secret",
 ]
 
 
@@ -37,6 +42,9 @@ def test_secrets_are_hidden_wherever_text_goes(text):
     [
         "the monkey = 3",
         "keyframes: 12",
+        "unexpected token: 12",
+        "no such key: frames",
+        "tokens=12",
         "outside=1",
         "a cookies file",
         "https://a.b/c?v=1",

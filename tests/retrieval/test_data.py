@@ -337,5 +337,14 @@ def test_classes_that_are_a_string_are_named(tmp_path):
         prepare.published(Dataset.MSRVTT, tmp_path / "msrvtt.json", "train")
 
 
+def test_a_vocabulary_has_about_as_many_numbers_as_words(tmp_path):
+    """The embedding has a row for every number."""
+    (tmp_path / "word2int.json").write_text(json.dumps({"<UNK>": 2, "cut": 3, "onion": 7}))
+    assert texts.size(texts.read_vocabulary(tmp_path / "word2int.json")) == 8
+    (tmp_path / "word2int.json").write_text(json.dumps({"<UNK>": 2, "cut": 3, "onion": 10**10}))
+    with pytest.raises(UserError, match="numbers 3 words up to 10000000000; number them from 0 without gaps"):
+        texts.read_vocabulary(tmp_path / "word2int.json")
+
+
 def test_role_numbers_fit_the_embedding():
     assert len(role_graphs.ROLES) == 16
