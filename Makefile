@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= $(shell nproc)
 READY := .venv/.ready
-SIDE_BY_SIDE := -n 2 --dist loadfile # tests that compute use two cores at most, and 4 GB
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder # tests that compute use two cores at most, and 4 GB
 
 .PHONY: demo sample test test-fast test-slurm lint format schema lock clean
 

@@ -1,4 +1,4 @@
-"""Fixtures that several test files use: small video files of known content."""
+"""The order of all tests, and fixtures that several files use: small video files of known content."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +8,11 @@ import numpy as np
 import pytest
 
 from pipeline_lib.video.encoding import DETERMINISTIC
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole runs first: what takes seconds fills up the processes that are done with theirs."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,9 @@
 
 import logging
 import multiprocessing
+import operator
 import pickle
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -97,10 +99,6 @@ def test_normalised_zeros_stay_zeros(tmp_path: Path, layout: Layout) -> None:
         assert (features["v"] == 0).all()
 
 
-def total(features: Features, video_id: str) -> float:
-    return float(features[video_id].sum())
-
-
 class Videos:
     """A map-style dataset."""
 
@@ -123,9 +121,11 @@ def test_workers_of_a_data_loader_read_what_their_parent_reads(stores: list[Path
 
 
 def test_spawned_processes_open_the_files_for_themselves(stores: list[Path]) -> None:
-    with Features(stores) as features, multiprocessing.get_context("spawn").Pool(1) as pool:
-        pairs = [(features, video_id) for video_id in features.ids]
-        assert pool.starmap(total, pairs) == [total(*pair) for pair in pairs]
+    spawned = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+    with Features(stores) as features, spawned as pool:
+        read = pool.map(operator.getitem, [features] * len(features.ids), features.ids)
+        for video_id, rows in zip(features.ids, read, strict=True):
+            np.testing.assert_array_equal(rows, features[video_id])
 
 
 def test_pickles_hold_no_open_file(stores: list[Path]) -> None:

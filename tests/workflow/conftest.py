@@ -1,14 +1,23 @@
 """One finished tiny run of the whole workflow, and copies of it for tests to change."""
 
+import os
+
 import pytest
+from filelock import FileLock
 from workflow_project import Project
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
-    """A finished tiny run. Shared: copy it before changing it."""
-    project = Project.create(tmp_path_factory.mktemp("finished") / "project")
-    project.run()
+    """A finished tiny run. Shared, by processes that test side by side as well: copy it before running in it."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # then `base` is this process's own
+        base = base.parent
+    project, done = Project(base / "finished"), base / "finished.done"
+    with FileLock(base / "finished.lock"):
+        if not done.exists():
+            Project.create(project.folder).run()
+            done.touch()
     return project
 
 

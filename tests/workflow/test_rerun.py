@@ -17,8 +17,8 @@ def edit(path, old, new):
 AFTER_S3D = {"hdf5": 1, "coref_train": 1, "coref_eval": 1, "coref_tables": 1, "coref_report": 1, "all": 1}
 
 
-def test_nothing_to_do(finished):
-    assert "Nothing to be done" in finished.run().stdout
+def test_nothing_to_do(project):
+    assert "Nothing to be done" in project.run().stdout
 
 
 def test_a_comment_runs_nothing(project):
