@@ -15,6 +15,7 @@ pytestmark = pytest.mark.slow
 
 def test_killed_three_times_the_results_are_the_same(finished, tmp_path):
     project = Project.create(tmp_path / "project")
+    project.take_weights(finished)
     random.seed(0)
     killed = [
         project.run_and_kill(seconds)
@@ -47,7 +48,9 @@ def folder_of_films(finished, tmp_path):
         )
     (films / "annotations.json").write_text(json.dumps(gold))
     source = {"kind": "local", "local": {"folder": str(films)}}
-    return Project.create(tmp_path / "project", source=source), films, gold
+    project = Project.create(tmp_path / "project", source=source)
+    project.take_weights(finished)
+    return project, films, gold
 
 
 def _clock(seconds):
@@ -80,7 +83,7 @@ def test_spoiled_files_and_hostile_ids(folder_of_films, tmp_path):
     assert json.loads((project.folder / "results/coref_eval.json").read_text())
 
     (films / f"{train[0]}.mp4").write_bytes((films / f"{train[3]}.mp4").read_bytes())  # repaired: found by the next run
-    project.run()
+    project.run("work/s3d.hdf5")
     assert ledger.read_shards(project.folder / "work/s3d", TINY["shards"])[train[0]].ok
 
 
