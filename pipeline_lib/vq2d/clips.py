@@ -108,7 +108,11 @@ class ClipFiles:
             )
         video = self.video(entry)
         place = f"{_place(entry)} of {video.stem}"
-        there = None if self._is_moved(clip_uid, place) else self._there(worker, path, clip)
+        old = self.out / f"{clip_uid}.mp4.old"
+        if path.exists() and self._is_moved(clip_uid, place):
+            log.info("%s is of another place in the video: it is %s until it is made again", path.name, old.name)
+            path.replace(old)  # under its own name it would be searched
+        there = self._there(worker, path, clip)
         if not video.is_file():
             if there is not None:
                 return {**there, "kept": True, "place": place}
@@ -139,6 +143,7 @@ class ClipFiles:
                     Reason.TRUNCATED,
                     f"the video ends after {made['frames']} of the clip's {expected} frames; download it again",
                 )
+        old.unlink(missing_ok=True)
         return {**made, "missing": missing, "bytes": path.stat().st_size, "kept": False, "place": place}
 
     def video(self, entry: dict[str, Any]) -> Path:
@@ -151,7 +156,7 @@ class ClipFiles:
         return tall + tall % 2
 
     def _is_moved(self, clip_uid: str, place: str) -> bool:
-        """Whether the newest receipt says that the clip that may be there is of another place; then its length says nothing."""
+        """Whether the newest receipt says that the clip that is there is of another place; then its length says nothing."""
         try:
             receipts = self.out.glob(f"ledger/items/*/*/{clip_uid}.json")
             newest = max(receipts, key=lambda path: path.stat().st_mtime_ns)

@@ -110,6 +110,19 @@ def test_a_clip_of_another_place_in_the_video_is_made_again(place):
     run(clip("a", 0, 60))
     assert run(clip("a", 60, 120))["a"].ok
     assert np.abs(np.array(levels(folder / "clips/a.mp4")) - np.arange(60, 121, 6)).max() <= 1
+    assert not list(folder.glob("clips/*.old"))
+
+
+def test_a_clip_of_another_place_is_not_searched_while_its_video_is_gone(place):
+    folder, run = place
+    run(clip("a", 0, 60), clip("b", 0, 60))
+    content = (folder / "clips/a.mp4").read_bytes()
+    (folder / "videos/v.mp4").rename(folder / "v.mp4")
+    rows = run(clip("a", 60, 120), clip("b", 0, 60))
+    assert (rows["a"].reason, rows["b"].ok) == ("missing_file", True)
+    assert not (folder / "clips/a.mp4").exists() and (folder / "clips/a.mp4.old").read_bytes() == content
+    (folder / "v.mp4").rename(folder / "videos/v.mp4")
+    assert run(clip("a", 60, 120), clip("b", 0, 60))["a"].ok and not list(folder.glob("clips/*.old"))
 
 
 def test_a_clip_from_elsewhere_is_kept_if_it_is_whole(place):
