@@ -56,6 +56,12 @@ def test_other_text_stays(text):
     assert redact(text) == text
 
 
+def test_names_of_secrets_stay():
+    assert redact("client_secret=1f; token=2&page=3; passwd = 4") == (
+        "client_secret=[hidden]; token=[hidden]&page=3; passwd = [hidden]"
+    )
+
+
 def test_long_hostile_text_takes_no_time_squared():
     for text in ("A-" * 20_000, "a." * 100_000):
         assert redact(text) == text

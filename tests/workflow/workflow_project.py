@@ -72,10 +72,6 @@ class Project:
         shutil.copytree(self.folder, folder, symlinks=True)
         return Project(folder)
 
-    def take_weights(self, other: "Project") -> None:
-        """Use the untrained networks that another run has made, which costs it nothing; they are the same."""
-        shutil.copytree(other.folder / "work/weights", self.folder / "work/weights")
-
     def configure(self, **overlay) -> None:
         """Write the overlay: TINY with whole sections replaced."""
         (self.folder / "tiny.yaml").write_text(yaml.safe_dump({**TINY, **overlay}))
